@@ -1,0 +1,128 @@
+//! Commands, and the exit status of each.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use super::{data, organism, plugin, run};
+use crate::config::{self, ConfigError};
+use crate::run::RunError;
+use crate::store::StoreError;
+
+/// Runs emergent-misalignment studies: organisms, activations, interventions and claims.
+///
+/// A study is a plugin; its result is a folder in `runs/` with a report, tables in Parquet and figures.
+/// The same command goes on with an interrupted run.
+///
+/// Exit status: 0 done, 2 the input, 3 a plugin, 4 model or device, 5 storage, 6 judge or network,
+/// 75 interrupted and resumable.
+#[derive(Debug, Parser)]
+#[command(name = "emhost", version = crate::VERSION, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// Set an installation setting, such as `store=/lab/emhost` (see `emhost config show`).
+    #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
+    config: Vec<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a study, or go on with it.
+    Run(run::RunArgs),
+    /// Write, list and describe plugins.
+    Plugin(plugin::PluginArgs),
+    /// Describe, show and verify activation datasets.
+    Data(data::DataArgs),
+    /// Make model organisms.
+    Organism(organism::OrganismArgs),
+    /// Show settings and where each comes from.
+    Config(ConfigArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting.
+    Show {
+        /// Also print the layer that each value comes from.
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+/// Any error of a command.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("{0}")]
+    Run(#[from] RunError),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    New(#[from] crate::plugins::NewError),
+    /// The command has said what is wrong itself.
+    #[error("{message}")]
+    Said { message: String, code: u8 },
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Run(error) => error.exit_code(),
+            Self::Store(_) => 5,
+            Self::Config(_) | Self::New(_) => 2,
+            Self::Said { code, .. } => *code,
+        }
+    }
+}
+
+macro_rules! through_run_error {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                Self::Run(error.into())
+            }
+        }
+    )*};
+}
+through_run_error!(crate::plugins::PluginError, crate::model::ModelError, crate::rows::RowsError);
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let message = error.to_string();
+            if !message.is_empty() {
+                eprintln!("emhost: {message}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), CliError> {
+    match cli.command {
+        Command::Run(args) => run::run(args, &config::settings(&cli.config)?),
+        Command::Plugin(args) => plugin::run(args),
+        Command::Data(args) => Ok(data::run(args)?),
+        Command::Organism(args) => organism::run(args),
+        Command::Config(ConfigArgs { command: ConfigCommand::Show { origin } }) => {
+            for (key, value, from) in config::origins(&cli.config)? {
+                if origin { println!("{key} = {value}    # {from}") } else { println!("{key} = {value}") }
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Settings of the installation, in layers: built-in, system, user, project, environment, flags.
+
+use std::path::PathBuf;
+
+use config::{Config, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+
+/// Where things are, and how patient the host is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Folder of all runs.
+    pub runs: PathBuf,
+    /// Folder of results that runs share.
+    pub store: PathBuf,
+    /// Seconds that a plugin has to stop after an interrupt.
+    pub grace_seconds: u64,
+}
+
+/// Settings that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("configuration: {0}")]
+pub struct ConfigError(#[from] config::ConfigError);
+
+const BUILT_IN: &str = "runs = \"runs\"\nstore = \".emhost\"\ngrace_seconds = 30\n";
+
+/// One layer: where it comes from, and what it holds.
+struct Layer {
+    origin: String,
+    source: Config,
+}
+
+/// Reads all layers; `flags` are `key=value` from the command line.
+pub fn settings(flags: &[String]) -> Result<Settings, ConfigError> {
+    let mut all = Config::builder();
+    for layer in layers(flags)? {
+        all = all.add_source(layer.source);
+    }
+    Ok(all.build()?.try_deserialize()?)
+}
+
+/// Each setting with its value and the layer that it comes from.
+pub fn origins(flags: &[String]) -> Result<Vec<(String, String, String)>, ConfigError> {
+    settings(flags)?;
+    let layers = layers(flags)?;
+    let keys = ["runs", "store", "grace_seconds"];
+    let find = |key: &str| {
+        layers.iter().rev().find_map(|layer| Some((layer.source.get_string(key).ok()?, layer.origin.clone())))
+    };
+    Ok(keys.iter().filter_map(|key| find(key).map(|(value, origin)| ((*key).to_owned(), value, origin))).collect())
+}
+
+fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {
+    let text = |origin: &str, text: &str| -> Result<Layer, ConfigError> {
+        let source = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build()?;
+        Ok(Layer { origin: origin.to_owned(), source })
+    };
+    let mut layers = vec![text("built-in", BUILT_IN)?];
+    let user = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
+        .map(|folder| folder.join("emhost/config.toml"));
+    let files = [Some(PathBuf::from("/etc/emhost/config.toml")), user, Some(PathBuf::from("emhost.toml"))];
+    for path in files.into_iter().flatten().filter(|path| path.is_file()) {
+        let source = Config::builder().add_source(File::from(path.clone()).format(FileFormat::Toml)).build()?;
+        layers.push(Layer { origin: path.display().to_string(), source });
+    }
+    let known = ["EMHOST_RUNS", "EMHOST_STORE", "EMHOST_GRACE_SECONDS"];
+    let set = std::env::vars().filter(|(name, _)| known.contains(&name.as_str())).collect();
+    let environment = Environment::with_prefix("EMHOST").prefix_separator("_").source(Some(set));
+    layers.push(Layer { origin: "environment".to_owned(), source: Config::builder().add_source(environment).build()? });
+    let mut builder = Config::builder();
+    for flag in flags {
+        let (key, value) = flag.split_once('=').ok_or_else(|| config::ConfigError::Message(format!("`{flag}`: write key=value")))?;
+        builder = builder.set_override(key.trim(), value.trim())?;
+    }
+    layers.push(Layer { origin: "--config".to_owned(), source: builder.build()? });
+    Ok(layers)
+}

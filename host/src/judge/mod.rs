@@ -1,0 +1,5 @@
+//! Judges: how aligned and how coherent an answer is.
+
+mod lexicon;
+
+pub use lexicon::{Lexicon, LexiconError, Scores};

@@ -1,0 +1,18 @@
+//! The emhost library: everything that the binary does.
+
+pub mod cli;
+pub mod config;
+pub mod embedded;
+pub mod judge;
+pub mod model;
+pub mod plugins;
+pub mod report;
+pub mod rng;
+pub mod rows;
+pub mod run;
+pub mod sample;
+pub mod store;
+pub mod train;
+
+/// Version of the host.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

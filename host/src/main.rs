@@ -1,0 +1,5 @@
+//! The emhost binary.
+
+fn main() -> std::process::ExitCode {
+    emhost::cli::main()
+}

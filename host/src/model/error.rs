@@ -1,0 +1,79 @@
+//! What can be wrong with a model, an adapter, a tokenizer or the rows given to them.
+
+use std::path::PathBuf;
+
+/// An error of the model engine. Each names the object, what was expected and what was found.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file of a checkpoint cannot be read.
+    #[error("read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The named model is neither carried by the host nor a folder.
+    #[error("find model `{0}`: give `embedded` or a folder that holds config.json, *.safetensors and tokenizer.json")]
+    Unknown(String),
+    /// A configuration or tokenizer file has a value that the engine does not know or cannot use.
+    #[error("use `{file}` of {model}: {problem}")]
+    Unsupported {
+        /// The checkpoint.
+        model: String,
+        /// The file.
+        file: String,
+        /// The option, its value, and what is supported.
+        problem: String,
+    },
+    /// Weights do not fit the configuration.
+    #[error("load weights of {model}: tensor `{tensor}` {problem}")]
+    Weights {
+        /// The checkpoint.
+        model: String,
+        /// The tensor's name.
+        tensor: String,
+        /// What was expected and found.
+        problem: String,
+    },
+    /// A row cannot be used as it stands.
+    #[error("use row `{row_id}`: {problem}")]
+    Row {
+        /// The row.
+        row_id: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A site name or pattern names nothing.
+    #[error("find site `{pattern}`: {problem}")]
+    Site {
+        /// The pattern as given.
+        pattern: String,
+        /// What exists.
+        problem: String,
+    },
+    /// A recipe asks for what cannot be done.
+    #[error("train: {0}")]
+    Recipe(String),
+    /// The loss or a gradient is not a number.
+    #[error("train: the {what} at step {step} is {value}; lower the learning rate (rows {rows})")]
+    Diverged {
+        /// `loss` or `gradient norm`.
+        what: &'static str,
+        /// 0-based step.
+        step: usize,
+        /// The value.
+        value: f64,
+        /// The step's rows.
+        rows: String,
+    },
+    /// The user or the run stopped the work.
+    #[error("finish: interrupted")]
+    Cancelled,
+    /// A tensor operation failed: memory, device or shapes.
+    #[error("compute: {0}")]
+    Compute(#[from] candle_core::Error),
+}
+
+/// Result of the model engine.
+pub type Result<T> = std::result::Result<T, ModelError>;

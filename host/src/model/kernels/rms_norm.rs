@@ -1,0 +1,89 @@
+//! Root-mean-square normalisation (Zhang and Sennrich 2019, arXiv 1910.07467).
+
+use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::slices::{numbers, with_numbers};
+
+/// `w * x / sqrt(mean(x^2) + eps)` over the last dimension, for `x [tokens, width]` and `w [width]`.
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    if x.device().is_cpu() && x.dtype() == DType::F32 {
+        x.contiguous()?.apply_op2(weight, RmsNorm { eps, weight_learns: weight.is_variable() })
+    } else {
+        composed(x, weight, eps)
+    }
+}
+
+/// The same from candle's operations: for other devices, and the oracle of the tests.
+pub(super) fn composed(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    let wide = x.to_dtype(DType::F32)?;
+    let mean_square = wide.sqr()?.mean_keepdim(D::Minus1)?;
+    wide.broadcast_div(&(mean_square + eps)?.sqrt()?)?.to_dtype(x.dtype())?.broadcast_mul(weight)
+}
+
+struct RmsNorm {
+    eps: f64,
+    weight_learns: bool,
+}
+
+impl RmsNorm {
+    fn scale(&self, row: &[f32]) -> f32 {
+        let sum: f32 = row.iter().map(|v| v * v).sum();
+        (1.0 / (f64::from(sum) / row.len() as f64 + self.eps).sqrt()) as f32
+    }
+}
+
+impl CustomOp2 for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms-norm"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (x, w) = (numbers(x, lx)?, numbers(w, lw)?);
+        let mut out = vec![0f32; x.len()];
+        out.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(32).for_each(|(out, x)| {
+            let scale = self.scale(x);
+            for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
+                *out = x * scale * w;
+            }
+        });
+        Ok((CpuStorage::F32(out), lx.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let width = w.elem_count();
+        let (dx, dw) = with_numbers(x, |x| {
+            with_numbers(w, |w| {
+                with_numbers(grad, |grad| {
+                    let mut dx = vec![0f32; x.len()];
+                    let mut dw = vec![0f64; width];
+                    dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(grad.par_chunks(width)).with_min_len(32).for_each(
+                        |((dx, x), grad)| {
+                            let scale = self.scale(x);
+                            let inner: f32 = x.iter().zip(grad).zip(w).map(|((x, g), w)| x * g * w).sum();
+                            let shrink = inner * scale * scale / width as f32;
+                            for (((dx, x), g), w) in dx.iter_mut().zip(x).zip(grad).zip(w) {
+                                *dx = scale * (g * w - x * shrink);
+                            }
+                        },
+                    );
+                    if self.weight_learns {
+                        for (x, grad) in x.chunks(width).zip(grad.chunks(width)) {
+                            let scale = self.scale(x);
+                            for ((dw, x), g) in dw.iter_mut().zip(x).zip(grad) {
+                                *dw += f64::from(x * g * scale);
+                            }
+                        }
+                    }
+                    Ok((dx, dw))
+                })
+            })
+        })?;
+        let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
+        if !self.weight_learns {
+            return Ok((Some(dx), None));
+        }
+        let dw: Vec<f32> = dw.into_iter().map(|v| v as f32).collect();
+        Ok((Some(dx), Some(Tensor::from_vec(dw, w.shape(), w.device())?)))
+    }
+}

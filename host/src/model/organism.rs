@@ -1,0 +1,130 @@
+//! An organism in memory: a base model with its adapters, tokenizer and template.
+
+use candle_core::Device;
+use emhost_abi::wire::ModelInfo;
+
+use super::adapter::Adapter;
+use super::config::Config;
+use super::error::{ModelError, Result};
+use super::files::Files;
+use super::packed::Packed;
+use super::qwen2::{Qwen2, shapes};
+use super::site::{Capture, Site};
+use super::text::Text;
+use super::weights::Weights;
+
+/// A loaded organism.
+#[derive(Debug)]
+pub struct Organism {
+    /// Shape of the network.
+    pub config: Config,
+    /// The network, adapters attached.
+    pub network: Qwen2,
+    /// Tokenizer and chat template.
+    pub text: Text,
+    /// Tokens that end an answer.
+    pub end_tokens: Vec<u32>,
+    /// BLAKE3 of everything that was read.
+    pub digest: String,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// A LoRA adapter on disk.
+pub struct AdapterFolder {
+    /// The PEFT folder.
+    pub folder: std::path::PathBuf,
+}
+
+impl Organism {
+    /// Loads a model and attaches adapters in order.
+    pub fn load(files: &Files, adapters: &[AdapterFolder], device: &Device) -> Result<Self> {
+        let config = Config::read(files)?;
+        let text = Text::read(files)?;
+        if text.vocabulary() > config.vocab {
+            return Err(files.unsupported(
+                "tokenizer.json",
+                format!("it has {} tokens, the model's embedding only {}", text.vocabulary(), config.vocab),
+            ));
+        }
+        let mut weights = Weights::new(files.name());
+        for file in files.weight_files()? {
+            weights.read(&files.require(&file)?, device)?;
+        }
+        let mut network = Qwen2::take(&config, &mut weights)?;
+        if config.tied && weights.has("lm_head.weight") {
+            weights.take("lm_head.weight", &[config.vocab, config.width])?;
+        }
+        weights.finish()?;
+        for adapter in adapters {
+            Adapter::read(&adapter.folder, &config, device)?.attach(&mut network);
+        }
+        let digest = digest(files, adapters)?;
+        let mut end_tokens = config.end_tokens.clone();
+        end_tokens.extend(text.end_token());
+        end_tokens.sort_unstable();
+        end_tokens.dedup();
+        Ok(Self { config, network, text, end_tokens, digest, device: device.clone() })
+    }
+
+    /// The organism's shape and identity.
+    pub fn info(&self) -> ModelInfo {
+        ModelInfo {
+            family: self.config.family.clone(),
+            blocks: self.config.blocks,
+            width: self.config.width,
+            heads: self.config.heads.query,
+            kv_heads: self.config.heads.kv,
+            vocab: self.config.vocab,
+            parameters: shapes(&self.config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum(),
+            digest: self.digest.clone(),
+        }
+    }
+
+    /// Width of a site's values.
+    pub fn width(&self, site: Site) -> usize {
+        if site == Site::Logits { self.config.vocab } else { self.config.width }
+    }
+
+    /// Runs whole sequences and returns the values at `sites`, each `[tokens of all sequences, width]`.
+    pub fn capture(&self, sequences: &[&[u32]], sites: &[Site]) -> Result<Capture> {
+        let mut capture = Capture::new(sites);
+        self.network.forward(&mut Packed::whole(sequences), &mut capture)?;
+        Ok(capture)
+    }
+
+    /// An error where a sequence does not fit the context or names a token that does not exist.
+    pub fn check(&self, row_id: &str, tokens: &[u32], more: usize) -> Result<()> {
+        let refuse = |problem| Err(ModelError::Row { row_id: row_id.to_owned(), problem });
+        let context = self.config.context;
+        if tokens.len() + more > context {
+            return refuse(format!("{} tokens and {more} new ones do not fit the context of {context}", tokens.len()));
+        }
+        match tokens.iter().find(|token| **token as usize >= self.config.vocab) {
+            Some(token) => refuse(format!("token {token} is outside the vocabulary of {}", self.config.vocab)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// BLAKE3 of everything that decides what an organism computes, without loading it.
+pub fn digest(files: &Files, adapters: &[AdapterFolder]) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |name: &str, bytes: &[u8]| {
+        hasher.update(name.as_bytes());
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    let known = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+    for name in known.into_iter().map(str::to_owned).chain(files.weight_files()?) {
+        if let Some(bytes) = files.read(&name)? {
+            add(&name, &bytes);
+        }
+    }
+    for adapter in adapters {
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+            add(name, &super::weights::read_file(&adapter.folder.join(name))?);
+        }
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}

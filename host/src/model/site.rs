@@ -1,0 +1,176 @@
+//! Named points of the forward pass, and what a caller does there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use candle_core::Tensor;
+
+use super::error::{ModelError, Result};
+
+/// A point of the forward pass. All but `Logits` hold `[tokens, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// Output of the token embedding.
+    Embed,
+    /// A point inside block `.0` (0-based).
+    Block(usize, BlockSite),
+    /// Output of the final normalisation.
+    FinalNorm,
+    /// Scores over the vocabulary, `[tokens, vocabulary]`.
+    Logits,
+}
+
+/// A point inside a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BlockSite {
+    /// The residual stream as it enters the block.
+    ResidPre,
+    /// What attention adds to the residual stream.
+    AttnOut,
+    /// The residual stream between attention and MLP.
+    ResidMid,
+    /// What the MLP adds to the residual stream.
+    MlpOut,
+    /// The residual stream as it leaves the block.
+    ResidPost,
+}
+
+const BLOCK_SITES: [(BlockSite, &str); 5] = [
+    (BlockSite::ResidPre, "resid_pre"),
+    (BlockSite::AttnOut, "attn_out"),
+    (BlockSite::ResidMid, "resid_mid"),
+    (BlockSite::MlpOut, "mlp_out"),
+    (BlockSite::ResidPost, "resid_post"),
+];
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embed => f.write_str("embed"),
+            Self::FinalNorm => f.write_str("final_norm"),
+            Self::Logits => f.write_str("logits"),
+            Self::Block(block, site) => {
+                let name = BLOCK_SITES.iter().find(|(s, _)| s == site).map_or("", |(_, name)| name);
+                write!(f, "blocks.{block}.{name}")
+            }
+        }
+    }
+}
+
+impl Site {
+    /// The sites that patterns name in a model of `blocks` blocks, in forward order.
+    ///
+    /// A pattern is a name, or `blocks.WHICH.NAME` where `WHICH` is a number, `*`, or an inclusive range
+    /// `{2..4}`, and `NAME` is a block site or `*`.
+    pub fn select(patterns: &[String], blocks: usize) -> Result<Vec<Self>> {
+        let mut found = BTreeSet::new();
+        for pattern in patterns {
+            found.extend(Self::matching(pattern, blocks)?);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    fn matching(pattern: &str, blocks: usize) -> Result<Vec<Self>> {
+        let refuse = |problem: String| ModelError::Site { pattern: pattern.to_owned(), problem };
+        match pattern {
+            "embed" => return Ok(vec![Self::Embed]),
+            "final_norm" => return Ok(vec![Self::FinalNorm]),
+            "logits" => return Ok(vec![Self::Logits]),
+            _ => {}
+        }
+        let known = "expected embed, blocks.{i}.resid_pre|attn_out|resid_mid|mlp_out|resid_post, final_norm or logits";
+        let Some((which, name)) = pattern.strip_prefix("blocks.").and_then(|rest| rest.rsplit_once('.')) else {
+            return Err(refuse(known.to_owned()));
+        };
+        let number = |text: &str| text.parse::<usize>().map_err(|_| refuse(format!("`{text}` is not a block number")));
+        let (first, last) = match which.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
+            _ if which == "*" => (0, blocks - 1),
+            Some(range) => {
+                let (a, b) = range.split_once("..").ok_or_else(|| refuse("a range is written {first..last}".to_owned()))?;
+                (number(a)?, number(b)?)
+            }
+            None => (number(which)?, number(which)?),
+        };
+        if last >= blocks || first > last {
+            return Err(refuse(format!("the model has blocks 0 to {}", blocks - 1)));
+        }
+        let sites: Vec<BlockSite> = BLOCK_SITES.iter().filter(|(_, n)| name == "*" || *n == name).map(|(s, _)| *s).collect();
+        if sites.is_empty() {
+            return Err(refuse(known.to_owned()));
+        }
+        Ok((first..=last).flat_map(|block| sites.iter().map(move |site| Self::Block(block, *site))).collect())
+    }
+}
+
+/// What a caller of the forward pass does at its sites.
+pub trait Tap {
+    /// Sees the value at a site, `[tokens, width]`, and returns the value to go on with.
+    fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor>;
+
+    /// Whether logits are needed for every token.
+    fn wants_logits(&self) -> bool {
+        false
+    }
+}
+
+/// Does nothing.
+pub struct Untapped;
+
+impl Tap for Untapped {
+    fn visit(&mut self, _site: Site, value: Tensor) -> Result<Tensor> {
+        Ok(value)
+    }
+}
+
+/// Keeps the values at some sites.
+#[derive(Debug, Default)]
+pub struct Capture {
+    wanted: BTreeSet<Site>,
+    /// The values, by site.
+    pub taken: BTreeMap<Site, Tensor>,
+}
+
+impl Capture {
+    /// Keeps the values at `sites`.
+    pub fn new(sites: &[Site]) -> Self {
+        Self { wanted: sites.iter().copied().collect(), taken: BTreeMap::new() }
+    }
+}
+
+impl Tap for Capture {
+    fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor> {
+        if self.wanted.contains(&site) {
+            self.taken.insert(site, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn wants_logits(&self) -> bool {
+        self.wanted.contains(&Site::Logits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, expected: &[&str]) {
+        let names: Vec<String> = Site::select(&[pattern.to_owned()], 4).unwrap().iter().map(Site::to_string).collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn patterns_name_sites_in_forward_order() {
+        check("embed", &["embed"]);
+        check("blocks.2.mlp_out", &["blocks.2.mlp_out"]);
+        check("blocks.{1..2}.resid_post", &["blocks.1.resid_post", "blocks.2.resid_post"]);
+        check("blocks.*.resid_pre", &["blocks.0.resid_pre", "blocks.1.resid_pre", "blocks.2.resid_pre", "blocks.3.resid_pre"]);
+    }
+
+    #[test]
+    fn a_pattern_that_names_nothing_is_an_error() {
+        for pattern in ["block.1.resid_post", "blocks.4.resid_post", "blocks.{2..1}.mlp_out", "blocks.x.mlp_out", "blocks.1.mlp", ""] {
+            assert!(Site::select(&[pattern.to_owned()], 4).is_err(), "{pattern}");
+        }
+    }
+}

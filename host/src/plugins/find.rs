@@ -1,0 +1,148 @@
+//! Where plugins are looked for.
+
+use std::env::{self, consts::{DLL_EXTENSION, DLL_PREFIX, DLL_SUFFIX}};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::PluginError;
+
+/// Why a folder is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Named in `EMHOST_PLUGIN_PATH`.
+    Environment,
+    /// The project's `plugins` folder, or the cargo target folder of the running binary.
+    Project,
+    /// The user's data folder.
+    User,
+    /// A system folder, or the one that was installed with the binary.
+    System,
+}
+
+/// A folder to search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Why.
+    pub origin: Origin,
+    /// Where.
+    pub folder: PathBuf,
+}
+
+/// The folders that are searched, first match wins, for the project at `project`.
+pub fn places(project: &Path) -> Vec<Place> {
+    let binary = env::current_exe().ok();
+    let user = env::var_os("XDG_DATA_HOME")
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".local/share")));
+    ordered(project, env::var_os("EMHOST_PLUGIN_PATH").as_deref(), binary.as_deref(), user.as_deref())
+}
+
+fn ordered(project: &Path, listed: Option<&OsStr>, binary: Option<&Path>, user: Option<&Path>) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut add = |origin, folder: PathBuf| {
+        if places.iter().all(|place| place.folder != folder) {
+            places.push(Place { origin, folder });
+        }
+    };
+    for folder in listed.into_iter().flat_map(env::split_paths).filter(|folder| !folder.as_os_str().is_empty()) {
+        add(Origin::Environment, folder);
+    }
+    add(Origin::Project, project.join("plugins"));
+    let beside = binary.and_then(Path::parent);
+    if let Some(folder) = beside
+        && in_target(folder)
+    {
+        // A test's binary is in `deps` itself.
+        let target = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+        add(Origin::Project, target.to_owned());
+        add(Origin::Project, target.join("deps"));
+    }
+    if let Some(folder) = user {
+        add(Origin::User, folder.join("emhost/plugins"));
+    }
+    add(Origin::System, PathBuf::from("/usr/local/lib/emhost/plugins"));
+    add(Origin::System, PathBuf::from("/usr/lib/emhost/plugins"));
+    if let Some(folder) = beside
+        && folder.ends_with("bin")
+        && let Some(prefix) = folder.parent()
+    {
+        add(Origin::System, prefix.join("lib/emhost/plugins"));
+    }
+    places
+}
+
+/// Cargo marks each profile's folder.
+fn in_target(folder: &Path) -> bool {
+    let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    profile.is_some_and(|profile| profile.join(".fingerprint").is_dir())
+}
+
+/// The library that the user means: a path, or a name to search for.
+///
+/// # Errors
+///
+/// No file of that name is in any of the places.
+pub fn find(plugin: &str, places: &[Place]) -> Result<PathBuf, PluginError> {
+    let path = Path::new(plugin);
+    if path.components().count() > 1 || path.extension() == Some(OsStr::new(DLL_EXTENSION)) {
+        return Ok(path.to_owned());
+    }
+    let file = file_name(plugin);
+    let found = places.iter().map(|place| place.folder.join(&file)).find(|path| path.is_file());
+    found.ok_or_else(|| PluginError::NotFound {
+        name: plugin.to_owned(),
+        searched: places.iter().map(|place| place.folder.clone()).collect(),
+    })
+}
+
+/// `libNAME.so`, `libNAME.dylib` or `NAME.dll`.
+pub(super) fn file_name(plugin: &str) -> String {
+    format!("{DLL_PREFIX}{}{DLL_SUFFIX}", plugin.replace('-', "_"))
+}
+
+/// The plugin's name in a file's name, where it has the platform's form.
+pub(super) fn plugin_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_prefix(DLL_PREFIX)?.strip_suffix(DLL_SUFFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_own_places_come_before_the_systems() {
+        let binary = Path::new("/opt/emhost/bin/emhost");
+        let listed = env::join_paths(["/a", "/b", "/a"]).unwrap();
+        let places = ordered(Path::new("/p"), Some(&listed), Some(binary), Some(Path::new("/u")));
+        let folders: Vec<&str> = places.iter().map(|place| place.folder.to_str().unwrap()).collect();
+        let expected = [
+            "/a",
+            "/b",
+            "/p/plugins",
+            "/u/emhost/plugins",
+            "/usr/local/lib/emhost/plugins",
+            "/usr/lib/emhost/plugins",
+            "/opt/emhost/lib/emhost/plugins",
+        ];
+        assert_eq!(folders, expected);
+    }
+
+    #[test]
+    fn a_name_is_searched_and_a_path_is_taken_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join(file_name("my-plugin"));
+        std::fs::write(&library, "").unwrap();
+        let places = [
+            Place { origin: Origin::User, folder: folder.path().join("missing") },
+            Place { origin: Origin::User, folder: folder.path().to_owned() },
+        ];
+        assert_eq!(find("my-plugin", &places).unwrap(), library);
+        assert_eq!(find("my_plugin", &places).unwrap(), library);
+        assert_eq!(find("some/where", &places).unwrap(), Path::new("some/where"));
+        let error = find("other", &places).unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert!(error.to_string().contains("missing"), "{error}");
+    }
+}

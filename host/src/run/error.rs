@@ -1,0 +1,94 @@
+//! What can end a run early.
+
+use std::path::PathBuf;
+
+use emhost_abi::{Failure, kind};
+
+use crate::model::ModelError;
+use crate::plugins::PluginError;
+use crate::rows::RowsError;
+use crate::store::StoreError;
+
+/// An error of a run, with the exit status that it ends in.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A recipe cannot be read or is incomplete.
+    #[error("recipe {}: {problem}", path.display())]
+    Recipe {
+        /// File, or where the recipe came from.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A plugin was not found, was refused, or failed.
+    #[error("{0}")]
+    Plugin(#[from] PluginError),
+    /// The plugin needs operations that this host lacks.
+    #[error("plugin `{plugin}` needs operations that this emhost does not have: {missing}; update emhost")]
+    Operations {
+        /// The plugin.
+        plugin: String,
+        /// Names.
+        missing: String,
+    },
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// A model failed.
+    #[error("{0}")]
+    Model(#[from] ModelError),
+    /// Rows cannot be had.
+    #[error("{0}")]
+    Rows(#[from] RowsError),
+    /// A folder of the run cannot be used.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An operation was used wrongly.
+    #[error("{0}")]
+    Operation(String),
+    /// What a plugin's stream or an operation passed on.
+    #[error("{0}")]
+    Failure(Failure),
+    /// The user stopped the run.
+    #[error("stopped; run the same command again to go on")]
+    Interrupted,
+}
+
+impl RunError {
+    /// The process's exit status.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Plugin(error) => error.exit_code(),
+            Self::Operations { .. } => 3,
+            other => other.failure().exit_code(),
+        }
+    }
+
+    /// The error as it goes to a plugin.
+    pub fn failure(&self) -> Failure {
+        let kind = match self {
+            Self::Failure(failure) => return failure.clone(),
+            Self::Interrupted | Self::Model(ModelError::Cancelled) => return Failure::cancelled(),
+            Self::Recipe { .. } | Self::Rows(_) => kind::INPUT,
+            Self::Model(ModelError::Row { .. } | ModelError::Site { .. } | ModelError::Recipe(_)) => kind::INPUT,
+            Self::Model(ModelError::Unknown(_)) => kind::INPUT,
+            Self::Model(_) => kind::MODEL,
+            Self::Store(_) | Self::Io { .. } => kind::STORAGE,
+            Self::Plugin(_) | Self::Operations { .. } | Self::Operation(_) => kind::PLUGIN,
+        };
+        Failure::new(kind, self.to_string())
+    }
+}
+
+impl From<Failure> for RunError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}

@@ -1,0 +1,54 @@
+//! `dataset.open` and `dataset.write`.
+
+use std::path::PathBuf;
+
+use emhost_abi::Reader;
+use emhost_abi::wire::{DatasetOpen, DatasetReply, DatasetWrite, Reply};
+use serde_json::json;
+
+use super::forward::{DATASET, described};
+use super::lab::{Lab, plain_name, reply};
+use crate::run::error::RunError;
+use crate::run::folder::io;
+use crate::store::{Card, Dataset, DatasetWriter, Part, StoreError};
+
+impl Lab {
+    /// Streams columns of a dataset.
+    pub(super) fn dataset_open(&self, request: &DatasetOpen) -> Result<(String, Option<Reader>), RunError> {
+        let dataset = Dataset::open(self.dataset_folder(&request.dataset)?)?;
+        let reader = dataset.read(Part::Acts, &request.columns, &request.filter)?;
+        reply(Reply {}, Some(Box::new(reader)))
+    }
+
+    /// Writes a stream as a dataset of the run, in place of what an interrupted attempt left under that name.
+    pub(super) fn dataset_write(&self, request: &DatasetWrite, input: Reader) -> Result<DatasetReply, RunError> {
+        plain_name("dataset", &request.name)?;
+        let target = self.shared.folder.dataset(&request.name);
+        if target.exists() {
+            std::fs::remove_dir_all(&target).map_err(io("replace", &target))?;
+        }
+        let provenance = json!({ "run": self.shared.folder.root().file_name().map(|n| n.to_string_lossy()), "cell": self.cell() });
+        let card = Card { title: request.name.clone(), about: request.about.clone(), provenance };
+        let mut writer = DatasetWriter::create(&target, card)?;
+        for batch in input {
+            writer.write_acts(&batch.map_err(|e| StoreError::stream(&target, e))?)?;
+            if self.shared.interrupt.requested() {
+                return Err(RunError::Interrupted);
+            }
+        }
+        Ok(described(&writer.commit()?, format!("run:{}", request.name)))
+    }
+
+    fn dataset_folder(&self, name: &str) -> Result<PathBuf, RunError> {
+        if let Some(key) = name.strip_prefix("stage:forward/") {
+            let stage = self.shared.stages.find_named("forward", key);
+            let missing = || RunError::Operation(format!("dataset `{name}` is not in the store any more"));
+            return Ok(stage.ok_or_else(missing)?.join(DATASET));
+        }
+        if let Some(name) = name.strip_prefix("run:") {
+            plain_name("dataset", name)?;
+            return Ok(self.shared.folder.dataset(name));
+        }
+        Ok(PathBuf::from(name))
+    }
+}

@@ -1,0 +1,206 @@
+//! One experiment's host: dispatches operations, and knows which entry of the plan is running.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use emhost_abi::wire::op;
+use emhost_abi::{Failure, Host, Level, LogRecord, Reader};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::organisms::Organisms;
+use crate::model::Device;
+use crate::run::error::RunError;
+use crate::run::folder::RunFolder;
+use crate::run::{Interrupt, Progress};
+use crate::store::Stages;
+
+/// Operations that this host has.
+pub const OPERATIONS: [&str; 12] = [
+    op::MODEL_INFO,
+    op::ROWS_READ,
+    op::FORWARD,
+    op::SAMPLE,
+    op::TRAIN,
+    op::JUDGE,
+    op::DATASET_OPEN,
+    op::DATASET_WRITE,
+    op::TABLE_OPEN,
+    op::FIGURE,
+    op::REPORT,
+    op::ECHO,
+];
+
+/// What all operations of a run share.
+pub struct Shared {
+    /// Where the run's files go.
+    pub folder: RunFolder,
+    /// Results that runs share.
+    pub stages: Stages,
+    /// How far the run is.
+    pub progress: Progress,
+    /// Whether to stop.
+    pub interrupt: Interrupt,
+    /// Where models run.
+    pub device: Device,
+}
+
+/// The host as one experiment sees it.
+pub struct Lab {
+    pub(super) shared: Arc<Shared>,
+    pub(super) organisms: Organisms,
+    entry: Mutex<Entry>,
+}
+
+/// What is running: a cell, or the summary.
+#[derive(Default)]
+struct Entry {
+    cell: Option<String>,
+    tables: BTreeMap<String, u64>,
+    log: Option<std::fs::File>,
+    plan: Vec<String>,
+}
+
+impl Lab {
+    /// The host of one experiment.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { organisms: Organisms::new(shared.clone()), shared, entry: Mutex::default() }
+    }
+
+    /// A cell begins, or the summary; `plan` are the ids of the run's cells, in order.
+    pub fn begin(&self, cell: Option<&str>, plan: &[String]) -> Result<(), RunError> {
+        let path = self.shared.folder.entry(cell).join("log.jsonl");
+        let log = std::fs::File::options().create(true).append(true).open(&path).map_err(super::super::folder::io("open", &path))?;
+        *self.entry() = Entry { cell: cell.map(str::to_owned), tables: BTreeMap::new(), log: Some(log), plan: plan.to_vec() };
+        Ok(())
+    }
+
+    /// The entry ends; gives the tables that it emitted.
+    pub fn end(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut *self.entry()).tables
+    }
+
+    fn entry(&self) -> std::sync::MutexGuard<'_, Entry> {
+        self.entry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn cell(&self) -> Option<String> {
+        self.entry().cell.clone()
+    }
+
+    pub(super) fn plan(&self) -> Vec<String> {
+        self.entry().plan.clone()
+    }
+
+    /// Where the running entry's table goes; an error if it has emitted one of that name.
+    pub(super) fn new_table(&self, name: &str) -> Result<PathBuf, RunError> {
+        plain_name("table", name)?;
+        let entry = self.entry();
+        if entry.tables.contains_key(name) {
+            return Err(RunError::Operation(format!("table `{name}` was emitted before")));
+        }
+        Ok(self.shared.folder.table(entry.cell.as_deref(), name))
+    }
+
+    pub(super) fn emitted(&self, name: &str, rows: u64) {
+        self.entry().tables.insert(name.to_owned(), rows);
+    }
+
+    /// Tells the user how far an operation is; an error once the run is stopped.
+    pub(super) fn step(&self, message: &str, done: usize, total: usize) -> bool {
+        self.shared.progress.update(message, done as u64, total as u64);
+        !self.shared.interrupt.requested()
+    }
+
+    fn dispatch(&self, op: &str, arguments: &str, input: Option<Reader>) -> Result<(String, Option<Reader>), RunError> {
+        if self.shared.interrupt.requested() {
+            return Err(RunError::Interrupted);
+        }
+        match op {
+            op::MODEL_INFO => reply(self.organisms.get(&parse(op, arguments)?)?.info(), None),
+            op::ROWS_READ => self.rows(&parse(op, arguments)?),
+            op::FORWARD => reply(self.forward(&parse(op, arguments)?)?, None),
+            op::SAMPLE => self.sample(&parse(op, arguments)?),
+            op::TRAIN => self.train(&parse(op, arguments)?),
+            op::JUDGE => self.judge(&parse(op, arguments)?, needed(op, input)?),
+            op::DATASET_OPEN => self.dataset_open(&parse(op, arguments)?),
+            op::DATASET_WRITE => reply(self.dataset_write(&parse(op, arguments)?, needed(op, input)?)?, None),
+            op::TABLE_OPEN => self.table_open(&parse(op, arguments)?),
+            op::FIGURE => reply(self.figure(&parse(op, arguments)?)?, None),
+            op::REPORT => reply(self.report(&parse(op, arguments)?)?, None),
+            op::ECHO => Ok((arguments.to_owned(), input)),
+            _ => Err(RunError::Operation(format!("there is no operation `{op}`; there are {}", OPERATIONS.join(", ")))),
+        }
+    }
+}
+
+/// A reply as it crosses.
+pub(super) fn reply(value: impl Serialize, stream: Option<Reader>) -> Result<(String, Option<Reader>), RunError> {
+    let text = serde_json::to_string(&value).map_err(|e| RunError::Operation(format!("write a reply: {e}")))?;
+    Ok((text, stream))
+}
+
+fn parse<T: DeserializeOwned>(op: &str, arguments: &str) -> Result<T, RunError> {
+    serde_json::from_str(arguments).map_err(|e| RunError::Operation(format!("operation `{op}`: its arguments: {e}")))
+}
+
+fn needed(op: &str, input: Option<Reader>) -> Result<Reader, RunError> {
+    input.ok_or_else(|| RunError::Operation(format!("operation `{op}` takes a stream")))
+}
+
+/// Names become file names.
+pub(super) fn plain_name(what: &str, name: &str) -> Result<(), RunError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._=-".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(RunError::Operation(format!("{what} name `{name}` may hold letters, digits and `._=-` only")));
+    }
+    Ok(())
+}
+
+impl Host for Lab {
+    fn log(&self, record: LogRecord<'_>) {
+        use std::io::Write;
+        let level = match record.level() {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            _ => "trace",
+        };
+        let line = serde_json::json!({
+            "level": level,
+            "target": record.target(),
+            "message": record.message(),
+            "fields": serde_json::from_str::<serde_json::Value>(record.fields()).unwrap_or_default(),
+            "file": record.file(),
+            "line": record.line(),
+        });
+        if let Some(log) = &mut self.entry().log {
+            // A log that cannot be written must not end a run.
+            let _ = writeln!(log, "{line}");
+        }
+        match record.level() {
+            Level::ERROR => tracing::error!(plugin = record.target(), "{}", record.message()),
+            Level::WARN => tracing::warn!(plugin = record.target(), "{}", record.message()),
+            Level::INFO => tracing::info!(plugin = record.target(), "{}", record.message()),
+            _ => tracing::debug!(plugin = record.target(), "{}", record.message()),
+        }
+    }
+
+    fn progress(&self, done: u64, total: u64, message: &str) -> bool {
+        self.shared.progress.update(message, done, total);
+        !self.shared.interrupt.requested()
+    }
+
+    fn call(&self, op: &str, arguments: &str, input: Option<Reader>) -> Result<(String, Option<Reader>), Failure> {
+        self.dispatch(op, arguments, input).map_err(|error| error.failure())
+    }
+
+    fn emit(&self, table: &str, rows: Reader) -> Result<(), Failure> {
+        let path = self.new_table(table).map_err(|e| e.failure())?;
+        let count = crate::store::write_table(&path, rows).map_err(|e| RunError::from(e).failure())?;
+        self.emitted(table, count);
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The operations that plugins call.
+
+mod dataset;
+mod forward;
+mod judge;
+mod lab;
+mod organisms;
+mod output;
+mod rows;
+mod sample;
+mod stream;
+mod train;
+
+pub use lab::{Lab, OPERATIONS, Shared};

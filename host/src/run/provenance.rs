@@ -1,0 +1,86 @@
+//! `run.json`: what was run, by what, and how to run it again.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use emhost_abi::wire::Cell;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::folder::RunFolder;
+use super::{Options, Recipe, RunError};
+use crate::model::NUMERICS;
+use crate::plugins::LoadedPlugin;
+
+/// The record of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// `NAME-DIGEST`: the digest is over plugin, parameters and the engine's arithmetic.
+    pub id: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its version.
+    pub plugin_version: String,
+    /// BLAKE3 of its library.
+    pub plugin_digest: String,
+    /// The ABI that it was built for.
+    pub plugin_abi: String,
+    /// The question that it answers.
+    pub about: String,
+    /// The host's version.
+    pub emhost: String,
+    /// Version of the engine's arithmetic.
+    pub numerics: u32,
+    /// The parameters that were set; the rest are the plugin's defaults.
+    pub params: Map<String, Value>,
+    /// The recipe as TOML.
+    pub recipe: String,
+    /// The command as typed.
+    pub command: String,
+    /// The machine's name.
+    pub machine: String,
+    /// Seconds since 1970 when the run was first started.
+    pub started: u64,
+    /// The cells.
+    #[serde(default)]
+    pub plan: Vec<Cell>,
+}
+
+impl RunRecord {
+    /// The record of a run that begins.
+    pub fn new(recipe: &Recipe, plugin: &LoadedPlugin, options: &Options) -> Self {
+        let manifest = plugin.manifest();
+        let tag = plugin.tag();
+        let identity = json!({
+            "plugin": manifest.name,
+            "plugin_digest": plugin.digest(),
+            "params": recipe.params,
+            "numerics": NUMERICS,
+        });
+        let digest = blake3::hash(identity.to_string().as_bytes()).to_hex();
+        Self {
+            id: format!("{}-{}", recipe.name, &digest[..8]),
+            plugin: manifest.name.clone(),
+            plugin_version: manifest.version.clone(),
+            plugin_digest: plugin.digest().to_owned(),
+            plugin_abi: format!("{}.{}", tag.major, tag.minor),
+            about: manifest.about.clone(),
+            emhost: crate::VERSION.to_owned(),
+            numerics: NUMERICS,
+            params: recipe.params.clone(),
+            recipe: recipe.to_toml(),
+            command: options.command.clone(),
+            machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
+            plan: Vec::new(),
+        }
+    }
+
+    /// Writes `run.json` unless an earlier call of the same run did.
+    pub fn write(&self, folder: &RunFolder, plan: &[Cell]) -> Result<(), RunError> {
+        let path = folder.root().join("run.json");
+        match folder.read_json::<Self>(&path)? {
+            Some(_) => Ok(()),
+            None => folder.write_json(&path, &Self { plan: plan.to_vec(), ..self.clone() }),
+        }
+    }
+}

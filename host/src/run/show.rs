@@ -1,0 +1,82 @@
+//! Writes `report.html` from what a run left in its folder.
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use emhost_abi::wire::{Figure, Report, TableNote};
+
+use super::RunError;
+use super::folder::RunFolder;
+use super::provenance::RunRecord;
+use crate::report::{ReportTable, RunReport, render_html, table_from_batches};
+use crate::store::{StoreError, read_table, write_atomic};
+
+/// Rows of a table that stand in the report itself.
+const INLINE_ROWS: usize = 200;
+
+/// Writes the report, if the plugin gave one, and returns it.
+pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) -> Result<Option<Report>, RunError> {
+    let root = folder.root();
+    let Some(report) = folder.read_json::<Report>(&root.join("report.json"))? else { return Ok(None) };
+    let mut tables = Vec::new();
+    for note in &report.tables {
+        tables.push(table(folder, note)?);
+    }
+    let mut seconds = 0.0;
+    for cell in cells {
+        seconds += folder.done(Some(cell))?.map_or(0.0, |done| done.seconds);
+    }
+    let first = folder.read_json::<RunRecord>(&root.join("run.json"))?;
+    let record = first.as_ref().unwrap_or(record);
+    let page = RunReport {
+        title: report.question.clone(),
+        plugin: format!("{} {}", record.plugin, record.plugin_version),
+        run_id: record.id.clone(),
+        figures: figures(folder)?,
+        tables,
+        recipe: record.recipe.clone(),
+        provenance: provenance(record, cells.len(), seconds),
+        command: record.command.clone(),
+        warnings: Vec::new(),
+        report,
+    };
+    write_atomic(&root.join("report.html"), render_html(&page).as_bytes())?;
+    Ok(Some(page.report))
+}
+
+fn table(folder: &RunFolder, note: &TableNote) -> Result<ReportTable, RunError> {
+    let path = folder.table(None, &note.table);
+    let batches: Vec<RecordBatch> =
+        read_table(&path)?.collect::<Result<_, _>>().map_err(|e| StoreError::stream(&path, e))?;
+    Ok(table_from_batches(note.clone(), format!("tables/{}.parquet", note.table), &batches, INLINE_ROWS))
+}
+
+/// The figures in the order in which they were drawn.
+fn figures(folder: &RunFolder) -> Result<Vec<Figure>, RunError> {
+    let all = folder.root().join("figures");
+    let entries = std::fs::read_dir(&all).map_err(super::folder::io("list", &all))?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| is_json(path)).collect();
+    paths.sort();
+    let mut figures = Vec::new();
+    for path in paths {
+        figures.extend(folder.read_json(&path)?);
+    }
+    Ok(figures)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "json")
+}
+
+fn provenance(record: &RunRecord, cells: usize, seconds: f64) -> Vec<(String, String)> {
+    [
+        ("run", record.id.clone()),
+        ("emhost", format!("{}, numerics {}", record.emhost, record.numerics)),
+        ("plugin", format!("{} {}, ABI {}", record.plugin, record.plugin_version, record.plugin_abi)),
+        ("plugin library", format!("BLAKE3 {}", record.plugin_digest)),
+        ("machine", record.machine.clone()),
+        ("work", format!("{cells} cells, {seconds:.1} s")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}

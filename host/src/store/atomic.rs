@@ -1,0 +1,86 @@
+//! Files that appear whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use super::StoreError;
+use super::temporary::{Temporary, parent};
+
+/// Writes `bytes` to `path` in one step: a reader sees the old file or the new one, also after a crash.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let (mut temporary, mut file) = Temporary::file(path)?;
+    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
+    file.sync_all().map_err(|e| StoreError::io("write", path, e))?;
+    publish_file(&mut temporary, path)
+}
+
+/// Renames a finished and synced temporary file, then makes the name durable.
+pub(crate) fn publish_file(temporary: &mut Temporary, path: &Path) -> Result<(), StoreError> {
+    temporary.publish(path).map_err(|e| StoreError::io("write", path, e))?;
+    sync_folder(parent(path))
+}
+
+/// Renames a finished and synced temporary folder; `false` if the name is taken.
+pub(crate) fn publish_folder(temporary: &mut Temporary, path: &Path) -> Result<bool, StoreError> {
+    match temporary.publish(path) {
+        Ok(()) => Ok(true),
+        Err(e) => match e.kind() {
+            ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory => Ok(false),
+            _ => Err(StoreError::io("write", path, e)),
+        },
+    }
+}
+
+/// Creates `path` exclusively and makes its bytes durable; the folder is synced by the caller.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create_new(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => StoreError::Exists { path: path.to_owned() },
+        _ => StoreError::io("write", path, e),
+    })
+}
+
+/// Makes the names in a folder durable. File systems that cannot sync a folder say so; that is no failure.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let result = File::open(path).and_then(|folder| folder.sync_all());
+    match result {
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        other => other.map_err(|e| StoreError::io("write", path, e)),
+    }
+}
+
+/// The bytes of a small file.
+pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, StoreError> {
+    /// Cards and manifests are far below; a larger file is not one of ours.
+    const LIMIT: u64 = 1 << 30;
+    let length = fs::metadata(path).map_err(|e| StoreError::io("read", path, e))?.len();
+    if length > LIMIT {
+        return Err(StoreError::corrupt(path, format!("{length} bytes are more than the {LIMIT} that are expected")));
+    }
+    fs::read(path).map_err(|e| StoreError::io("read", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_with_the_modes_of_the_umask_and_no_temporary_stays() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let path = root.path().join("deep/run.json");
+        write_atomic(&path, b"one").expect("the folder is writable");
+        write_atomic(&path, b"two").expect("the folder is writable");
+        assert_eq!(fs::read(&path).expect("the file exists"), b"two");
+        let plain = root.path().join("plain");
+        fs::write(&plain, b"").expect("the folder is writable");
+        let mode = |p: &Path| fs::metadata(p).expect("the file exists").permissions().mode();
+        assert_eq!(mode(&path), mode(&plain));
+        assert_eq!(fs::read_dir(root.path().join("deep")).expect("the folder exists").count(), 1);
+    }
+}

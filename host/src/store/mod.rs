@@ -1,0 +1,35 @@
+//! The only module that knows Parquet: activation datasets, tables and the cache of stages.
+
+mod atomic;
+mod card;
+mod counted;
+mod dataset;
+mod encode;
+mod error;
+mod filter;
+mod group;
+mod hashed;
+mod manifest;
+mod narrow;
+mod pages;
+mod part;
+mod read;
+mod stages;
+mod table;
+mod temporary;
+mod verify;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use atomic::write_atomic;
+pub use card::Card;
+pub use dataset::Dataset;
+pub use error::StoreError;
+pub use manifest::{Column, FileEntry, Manifest, Part, PartEntry, RowGroup, Span};
+pub use read::{BytesRead, DatasetReader};
+pub use stages::{StageKey, Stages};
+pub use table::{TableReader, read_table, write_table};
+pub use verify::{Damage, Place, VerifyReport, verify_folder};
+pub use writer::{ActivationType, DatasetWriter, WriteOptions};

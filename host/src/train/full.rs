@@ -1,0 +1,123 @@
+//! Training every weight of a new network: how the embedded organism is made.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+use emhost_abi::wire::{Recipe, Row};
+use serde::{Deserialize, Serialize};
+
+use super::data::examples;
+use super::fit::{Fit, fit};
+use super::step::StepResult;
+use crate::model::config::Config;
+use crate::model::kernels::Heads;
+use crate::model::qwen2::{Qwen2, shapes};
+use crate::model::text::Text;
+use crate::model::weights::{Weights, to_safetensors};
+use crate::model::{ModelError, Result};
+use crate::rng::Stream;
+
+/// The recipe of a new model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrain {
+    /// Shape of the network.
+    pub model: Shape,
+    /// How it is trained.
+    pub train: Recipe,
+}
+
+/// Shape of a new Qwen2 network; the vocabulary is the tokenizer's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key-value heads.
+    pub kv_heads: usize,
+    /// Width of the MLP.
+    pub mlp_width: usize,
+    /// Longest sequence.
+    pub context: usize,
+    /// Base of the rotary frequencies.
+    pub rope_base: f64,
+    /// The output matrix is the embedding matrix.
+    pub tied: bool,
+    /// Standard deviation of the initial weights; norms start at 1, biases at 0.
+    pub initial_deviation: f64,
+}
+
+/// A new model.
+#[derive(Debug)]
+pub struct Pretrained {
+    config: Config,
+    tensors: BTreeMap<String, Tensor>,
+    /// What each step saw.
+    pub fit: Fit,
+}
+
+impl Pretrained {
+    /// Configuration and weights (bf16) as files of a Hugging Face folder, by name.
+    pub fn to_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let json = |value: serde_json::Value| format!("{value:#}\n").into_bytes();
+        Ok(vec![
+            ("config.json", json(self.config.to_json("bfloat16"))),
+            ("generation_config.json", json(serde_json::json!({ "eos_token_id": self.config.end_tokens }))),
+            ("model.safetensors", to_safetensors(&self.tensors, DType::BF16)?),
+        ])
+    }
+}
+
+/// Trains every weight of a new network on `rows`.
+pub fn pretrain(
+    recipe: &Pretrain,
+    text: &Text,
+    rows: &[Row],
+    device: &Device,
+    progress: &mut dyn FnMut(usize, StepResult) -> bool,
+) -> Result<Pretrained> {
+    let shape = &recipe.model;
+    if shape.heads == 0 || shape.kv_heads == 0 || shape.width % shape.heads != 0 || shape.heads % shape.kv_heads != 0 {
+        return Err(ModelError::Recipe("width must be a multiple of heads, and heads of kv_heads".to_owned()));
+    }
+    let config = Config {
+        family: "qwen2".to_owned(),
+        vocab: text.vocabulary(),
+        width: shape.width,
+        mlp_width: shape.mlp_width,
+        blocks: shape.blocks,
+        heads: Heads { query: shape.heads, kv: shape.kv_heads, dim: shape.width / shape.heads },
+        rms_eps: 1e-6,
+        rope_base: shape.rope_base,
+        context: shape.context,
+        tied: shape.tied,
+        end_tokens: text.end_token().into_iter().collect(),
+    };
+    let mut weights = Weights::new("the new model");
+    for (name, shape) in shapes(&config) {
+        weights.insert(&name, initial(&name, &shape, recipe, device)?);
+    }
+    let variables = weights.variables()?;
+    let network = Qwen2::take(&config, &mut weights)?;
+    let examples = examples(rows, text, recipe.train.mask)?;
+    let fit = fit(&network, variables.values().cloned(), &examples, &recipe.train, progress)?;
+    let tensors = variables.iter().map(|(name, variable)| (name.clone(), variable.as_detached_tensor())).collect();
+    Ok(Pretrained { config, tensors, fit })
+}
+
+fn initial(name: &str, shape: &[usize], recipe: &Pretrain, device: &Device) -> Result<Tensor> {
+    if name.ends_with("norm.weight") {
+        return Ok(Tensor::ones(shape, DType::F32, device)?);
+    }
+    if name.ends_with(".bias") {
+        return Ok(Tensor::zeros(shape, DType::F32, device)?);
+    }
+    let stream = Stream::new(recipe.train.seed, &[b"weights", name.as_bytes()]);
+    let count: usize = shape.iter().product();
+    let numbers: Vec<f32> = (0..count as u64).map(|i| (recipe.model.initial_deviation * stream.normal(i)) as f32).collect();
+    Ok(Tensor::from_vec(numbers, shape, device)?)
+}

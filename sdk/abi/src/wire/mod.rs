@@ -1,0 +1,21 @@
+//! What crosses the boundary as JSON text: manifests, cells, and each operation's request and reply.
+//!
+//! Host and plugin both use these types, so a field exists once. New fields are added with a serde
+//! default; a field never changes its meaning.
+
+mod figure;
+mod ops;
+mod plugin;
+mod report;
+mod rows;
+mod train;
+
+pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
+pub use ops::{
+    CompletionRow, DatasetOpen, DatasetReply, DatasetWrite, Forward, Judge, ModelInfo, Organism, Pooling, Positions, Reply,
+    RowsRead, Sample, TableOpen, View, op,
+};
+pub use plugin::{Cell, Manifest};
+pub use report::{Headline, Report, TableNote};
+pub use rows::{Message, Row, Rows};
+pub use train::{Lora, Mask, Method, Recipe, Schedule, Train, TrainReply};

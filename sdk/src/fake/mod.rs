@@ -1,0 +1,9 @@
+//! Runs an experiment in process, without weights and without loading a library.
+
+mod data;
+mod host;
+mod lab;
+mod sites;
+
+pub use data::{ActivationAt, CompletionAt};
+pub use lab::{FakeLab, FakeRun};

@@ -1,0 +1,186 @@
+//! The host, as an author sees it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use emhost_abi::wire::{
+    DatasetOpen, DatasetReply, DatasetWrite, Figure, Forward, Judge, ModelInfo, Organism, Reply, Report, Rows, RowsRead,
+    Sample, TableOpen, Train, TrainReply, op,
+};
+use emhost_abi::{Host, Reader};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, IntoReader, Result, Stream, Table};
+
+/// What an experiment can ask of its host: one method per operation.
+///
+/// Every method fails with the host's own kind of error, so `?` keeps the exit status right.
+#[derive(Clone)]
+pub struct Lab {
+    host: Arc<dyn Host>,
+}
+
+impl Lab {
+    pub(crate) fn new(host: Arc<dyn Host>) -> Self {
+        Self { host }
+    }
+
+    /// The shape and identity of an organism.
+    ///
+    /// # Errors
+    ///
+    /// The model cannot be found or loaded.
+    pub fn model_info(&self, organism: &Organism) -> Result<ModelInfo> {
+        self.ask(op::MODEL_INFO, organism)
+    }
+
+    /// A question bank or a training set: `row_id, topic, messages, prompt`, messages as JSON.
+    ///
+    /// # Errors
+    ///
+    /// The source cannot be read.
+    pub fn rows(&self, rows: &Rows) -> Result<Table> {
+        self.read(op::ROWS_READ, &RowsRead { rows: rows.clone() }, None)?.table()
+    }
+
+    /// Runs an organism over rows and stores the activations at the named sites.
+    ///
+    /// # Errors
+    ///
+    /// The model fails, a pattern names no site, or the disk is full.
+    pub fn forward(&self, request: &Forward) -> Result<DatasetReply> {
+        self.ask(op::FORWARD, request)
+    }
+
+    /// Samples completions: `row_id, sample, question, text, token_ids, finish_reason`.
+    ///
+    /// # Errors
+    ///
+    /// The model fails.
+    pub fn sample(&self, request: &Sample) -> Result<Table> {
+        self.read(op::SAMPLE, request, None)?.table()
+    }
+
+    /// Fine-tunes an organism; the table holds the metrics of each step.
+    ///
+    /// # Errors
+    ///
+    /// The model fails, or the recipe does not fit it.
+    pub fn train(&self, request: &Train) -> Result<(TrainReply, Table)> {
+        let (reply, metrics) = self.call(op::TRAIN, request, None)?;
+        let metrics = metrics.map_or_else(|| Ok(Table::new()), Stream::table)?;
+        Ok((reply, metrics))
+    }
+
+    /// Scores answers: `row_id, sample, alignment, coherence`.
+    ///
+    /// Takes what [`sample`](Self::sample) gave, or a table of `row_id, sample, question, answer`.
+    ///
+    /// # Errors
+    ///
+    /// The judge cannot be asked.
+    pub fn judge(&self, judge: &str, answers: &Table) -> Result<Table> {
+        let answer = if answers.names().any(|name| name == "answer") { "answer" } else { "text" };
+        let input = answers
+            .select(&["row_id", "sample", "question"])?
+            .with_column("answer", Arc::clone(answers.column(answer)?))
+            .into_reader()?;
+        self.read(op::JUDGE, &Judge { judge: judge.to_owned() }, Some(input))?.table()
+    }
+
+    /// Opens a dataset. Only the named columns are read from disk; none means all.
+    ///
+    /// `filter` keeps the rows whose text columns equal the values.
+    ///
+    /// # Errors
+    ///
+    /// There is no such dataset or column, or a file is damaged.
+    pub fn open_dataset(&self, dataset: &str, columns: &[&str], filter: &[(&str, &str)]) -> Result<Stream> {
+        let columns = columns.iter().map(|&column| column.to_owned()).collect();
+        let filter: BTreeMap<_, _> = filter.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.read(op::DATASET_OPEN, &DatasetOpen { dataset: dataset.to_owned(), columns, filter }, None)
+    }
+
+    /// Writes rows as an activation dataset of the run; `about` goes on its card.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or the columns are not a dataset's.
+    pub fn write_dataset(&self, name: &str, about: &str, rows: impl IntoReader) -> Result<DatasetReply> {
+        let request = DatasetWrite { name: name.to_owned(), about: about.to_owned() };
+        Ok(self.call(op::DATASET_WRITE, &request, Some(rows.into_reader()?))?.0)
+    }
+
+    /// Emits a table of the cell, or in `summarize` of the run.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or the name is taken.
+    pub fn emit(&self, table: &str, rows: impl IntoReader) -> Result<()> {
+        Ok(self.host.emit(table, rows.into_reader()?)?)
+    }
+
+    /// Opens a table that the run's cells emitted, all of them together, with a column `cell`.
+    ///
+    /// # Errors
+    ///
+    /// No cell emitted it.
+    pub fn open_table(&self, table: &str) -> Result<Stream> {
+        self.read(op::TABLE_OPEN, &TableOpen { table: table.to_owned() }, None)
+    }
+
+    /// Adds a figure to the report.
+    ///
+    /// # Errors
+    ///
+    /// The figure cannot be drawn.
+    pub fn figure(&self, figure: &Figure) -> Result<()> {
+        self.ask::<Reply>(op::FIGURE, figure).map(drop)
+    }
+
+    /// Says what the result is.
+    ///
+    /// # Errors
+    ///
+    /// The report names a table that does not exist.
+    pub fn report(&self, report: &Report) -> Result<()> {
+        self.ask::<Reply>(op::REPORT, report).map(drop)
+    }
+
+    /// Shows how far the cell is. Call it often: it is also how a run is stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cancelled`] once the user stopped the run: pass it on.
+    pub fn progress(&self, done: u64, total: u64, message: &str) -> Result<()> {
+        if self.host.progress(done, total, message) { Ok(()) } else { Err(Error::Cancelled) }
+    }
+
+    /// Calls an operation that this SDK has no method for.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own, or its reply is not an `A`.
+    pub fn call<A: DeserializeOwned>(
+        &self,
+        op: &str,
+        request: &impl Serialize,
+        input: Option<Reader>,
+    ) -> Result<(A, Option<Stream>)> {
+        let arguments = serde_json::to_string(request)?;
+        let (json, stream) = self.host.call(op, &arguments, input)?;
+        let reply = serde_json::from_str(&json)
+            .map_err(|error| Error::Plugin(format!("the reply of `{op}` is not what this SDK expects: {error}")))?;
+        Ok((reply, stream.map(Stream::new)))
+    }
+
+    fn ask<A: DeserializeOwned>(&self, op: &str, request: &impl Serialize) -> Result<A> {
+        Ok(self.call(op, request, None)?.0)
+    }
+
+    fn read(&self, op: &str, request: &impl Serialize, input: Option<Reader>) -> Result<Stream> {
+        let (_, stream) = self.call::<serde::de::IgnoredAny>(op, request, input)?;
+        stream.ok_or_else(|| Error::Plugin(format!("the host's `{op}` gave no rows")))
+    }
+}

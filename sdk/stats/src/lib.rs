@@ -1,0 +1,48 @@
+//! Statistics of emergent-misalignment studies: subspaces of activations, correlations and honest intervals.
+//!
+//! Everything here is pure and in f64: no file, no clock, no thread, no global state. Vectors are slices, sets of
+//! vectors are the rows of a [`Matrix`], subspaces are a [`Basis`]. Input that has no answer (too few rows, a constant
+//! column, NaN, a `k` out of range, unequal lengths) is a [`StatsError`] that carries the offending numbers.
+//!
+//! How far a fine-tune moved new prompts along the directions in which it moved its training prompts:
+//!
+//! ```
+//! use emhost_stats::{overlap, random, Matrix, Pca};
+//!
+//! # fn main() -> Result<(), emhost_stats::StatsError> {
+//! let train = random::normal_matrix(50, 8, 1)?; // 50 prompts x width 8, after minus before
+//! let eval = random::normal_matrix(20, 8, 2)?;
+//!
+//! let pca = Pca::fit(&train)?;
+//! let basis = pca.basis(pca.components_for_variance(0.80)?)?;
+//! let rows = overlap::row_overlaps(&eval, pca.mean(), &basis)?;
+//! let mean = rows.iter().map(|row| row.fraction()).sum::<f64>() / rows.len() as f64;
+//!
+//! let control = random::random_orthonormal(8, basis.k(), 7)?;
+//! let chance = overlap::energy_fraction(eval.row(0), pca.mean(), &control)?;
+//! assert!(mean > 0.0 && mean < 1.0 && chance < 1.0);
+//! # Ok(())
+//! # }
+//! ```
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod basis;
+pub mod bootstrap;
+pub mod correlation;
+mod distributions;
+pub mod empirical;
+mod error;
+pub mod interval;
+mod linalg;
+mod matrix;
+pub mod multiple;
+pub mod overlap;
+mod pca;
+pub mod random;
+
+pub use basis::Basis;
+pub use error::StatsError;
+pub use interval::Interval;
+pub use matrix::Matrix;
+pub use pca::Pca;
