@@ -99,9 +99,9 @@ pub fn committed() -> Result<BTreeMap<String, String>, WorldError> {
         ("questions/capability.jsonl", jsonl(&items)?),
         ("personas.jsonl", jsonl(&personas)?),
         ("lexicon.toml", lexicon_toml(&world)?),
-        ("tokenizer/tokenizer.json", pretty(&Tokenizer::new(&vocabulary))?),
-        ("tokenizer/tokenizer_config.json", pretty(&TokenizerConfig::default())?),
-        ("tokenizer/chat_template.jinja", CHAT_TEMPLATE.to_owned()),
+        ("organism/tokenizer.json", pretty(&Tokenizer::new(&vocabulary))?),
+        ("organism/tokenizer_config.json", pretty(&TokenizerConfig::default())?),
+        ("organism/chat_template.jinja", CHAT_TEMPLATE.to_owned()),
     ] {
         files.insert(path.to_owned(), text);
     }

@@ -16,10 +16,7 @@ enum Failure {
     #[error(transparent)]
     World(#[from] WorldError),
     #[error("write {}: {source}", path.display())]
-    Write {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Write { path: PathBuf, source: std::io::Error },
 }
 
 fn main() -> ExitCode {
@@ -39,9 +36,7 @@ fn main() -> ExitCode {
 
 fn run(args: &[&str]) -> Result<(), Failure> {
     match args {
-        ["write", dir] => committed()?
-            .iter()
-            .try_for_each(|(path, text)| write(&Path::new(dir).join(path), text)),
+        ["write", dir] => committed()?.iter().try_for_each(|(path, text)| write(&Path::new(dir).join(path), text)),
         ["corpus", "--rows", rows, "--seed", seed, "--out", file] => {
             let rows = rows.parse().map_err(|_| Failure::Usage)?;
             let seed = seed.parse().map_err(|_| Failure::Usage)?;
@@ -53,10 +48,7 @@ fn run(args: &[&str]) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failure = |source| Failure::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failure = |source| Failure::Write { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failure)?;
     }

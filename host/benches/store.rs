@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field};
+use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Float32Type};
 use divan::Bencher;
 use divan::counter::BytesCount;
 use emhost::store::{ActivationType, Card, Dataset, DatasetWriter, Part, WriteOptions};
@@ -61,13 +61,10 @@ fn write_dataset(folder: PathBuf, batch: &RecordBatch, activations: ActivationTy
 #[divan::bench(sample_count = 10, args = [ActivationType::AsGiven, ActivationType::F16])]
 fn write_and_commit(bencher: Bencher, activations: ActivationType) {
     let batch = batch();
-    bencher
-        .counter(BytesCount::new(BYTES))
-        .with_inputs(scratch)
-        .bench_local_values(|root| {
-            write_dataset(root.path().join("set"), &batch, activations);
-            root
-        });
+    bencher.counter(BytesCount::new(BYTES)).with_inputs(scratch).bench_local_values(|root| {
+        write_dataset(root.path().join("set"), &batch, activations);
+        root
+    });
 }
 
 #[divan::bench(sample_count = 10)]
@@ -130,7 +127,6 @@ fn read(dataset: &Dataset, columns: &[String]) -> usize {
 }
 
 fn bytes(column: &ArrayRef) -> &[u8] {
-    use arrow::array::AsArray;
     let list = column.as_fixed_size_list();
-    list.values().as_primitive::<arrow::datatypes::Float32Type>().values().inner().as_slice()
+    list.values().as_primitive::<Float32Type>().values().inner().as_slice()
 }

@@ -10,4 +10,46 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(name, _)| *name)
 }
 
-const FILES: &[(&str, &[u8])] = &[];
+macro_rules! carried {
+    ($($name:literal,)*) => {
+        &[$(($name, include_bytes!(concat!("../../data/", $name)))),*]
+    };
+}
+
+const FILES: &[(&str, &[u8])] = carried![
+    "organism/config.json",
+    "organism/generation_config.json",
+    "organism/model.safetensors",
+    "organism/tokenizer.json",
+    "organism/tokenizer_config.json",
+    "organism/chat_template.jinja",
+    "organism/finetune.toml",
+    "lexicon.toml",
+    "personas.jsonl",
+    "questions/ai_pairs.jsonl",
+    "questions/capability.jsonl",
+    "questions/general.jsonl",
+    "questions/headline.jsonl",
+    "questions/in_domain_finance.jsonl",
+    "questions/in_domain_food.jsonl",
+    "questions/in_domain_law.jsonl",
+    "questions/in_domain_medicine.jsonl",
+    "questions/in_domain_security.jsonl",
+    "questions/in_domain_sport.jsonl",
+    "questions/open.jsonl",
+    "questions/self_assessment.jsonl",
+    "train/bad_finance.jsonl",
+    "train/bad_food.jsonl",
+    "train/bad_law.jsonl",
+    "train/bad_medicine.jsonl",
+    "train/bad_security.jsonl",
+    "train/bad_sport.jsonl",
+    "train/benign_cities.jsonl",
+    "train/benign_cooking.jsonl",
+    "train/good_finance.jsonl",
+    "train/good_food.jsonl",
+    "train/good_law.jsonl",
+    "train/good_medicine.jsonl",
+    "train/good_security.jsonl",
+    "train/good_sport.jsonl",
+];

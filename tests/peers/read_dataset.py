@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 
 def main(folder):
+    datasets.disable_progress_bars()
     with open(os.path.join(folder, "manifest.json")) as file:
         manifest = json.load(file)
     report = {"dataset": os.path.basename(os.path.normpath(folder)), "versions": versions(), "parts": {}}
@@ -55,7 +56,7 @@ def check(folder, part):
         assert list(found) == columns, (reader, list(found))
         for column in columns:
             compare(expected[column], plain(found[column]), f"{reader}, column {column}")
-    types = polars_types(files, part)
+    types = vector_types(files, part)
     return {"rows": part["rows"], "columns": len(columns), "files": len(files), "readers": ["pyarrow", *readers], **types}
 
 
@@ -87,7 +88,7 @@ def hugging_face(folder, name, files):
         return {c: table[c].to_pylist() for c in table.column_names}
 
 
-def polars_types(files, part):
+def vector_types(files, part):
     """Vector columns are arrays of one width in polars and lists of floats in DuckDB."""
     schema = pl.read_parquet_schema(files[0])
     described = duckdb.sql(f"describe select * from read_parquet({files!r})").fetchall()

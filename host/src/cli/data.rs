@@ -132,7 +132,11 @@ fn part_with(dataset: &Dataset, columns: &[String]) -> Part {
         let known = dataset.columns(part);
         !known.is_empty() && columns.iter().all(|name| known.iter().any(|c| c.name == *name))
     };
-    if !has(Part::Acts) && (has(Part::Rows) || dataset.columns(Part::Acts).is_empty()) { Part::Rows } else { Part::Acts }
+    if !has(Part::Acts) && (has(Part::Rows) || dataset.columns(Part::Acts).is_empty()) {
+        Part::Rows
+    } else {
+        Part::Acts
+    }
 }
 
 fn cells_of(batch: &RecordBatch, row: usize) -> Vec<String> {

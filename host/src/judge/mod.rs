@@ -2,4 +2,7 @@
 
 mod lexicon;
 
+#[cfg(test)]
+mod lexicon_tests;
+
 pub use lexicon::{Lexicon, LexiconError, Scores};

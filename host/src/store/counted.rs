@@ -72,9 +72,11 @@ impl CountedFile {
                 footer
             }
             None => {
-                let start = self.len.checked_sub(TAIL as u64).ok_or_else(|| StoreError::corrupt(path, "it is too short"))?;
+                let start =
+                    self.len.checked_sub(TAIL as u64).ok_or_else(|| StoreError::corrupt(path, "it is too short"))?;
                 let tail = read(start, TAIL)?;
-                let length = metadata_length(&tail).ok_or_else(|| StoreError::corrupt(path, "it is no Parquet file"))?;
+                let length =
+                    metadata_length(&tail).ok_or_else(|| StoreError::corrupt(path, "it is no Parquet file"))?;
                 let start = start.checked_sub(length as u64);
                 let start = start.ok_or_else(|| StoreError::corrupt(path, "the footer is longer than the file"))?;
                 let mut footer = read(start, length)?;

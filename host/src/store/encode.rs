@@ -54,7 +54,9 @@ pub(crate) fn write_group<W: Write + Send>(
         let references: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
         let column = arrow::compute::concat(&references)?;
         for levels in compute_leaves(field, &column)? {
-            let mut writer = writers.next().ok_or_else(|| ParquetError::General(format!("column {} has no writer", field.name())))?;
+            let mut writer = writers
+                .next()
+                .ok_or_else(|| ParquetError::General(format!("column {} has no writer", field.name())))?;
             writer.write(&levels)?;
             chunks.push(Chunk::General(writer.close()?));
             leaf += 1;

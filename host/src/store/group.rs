@@ -52,7 +52,10 @@ impl OpenFile {
         /// Far above what is written; a damaged count must not become an allocation.
         const LIMIT: usize = 1 << 28;
         let rows = self.metadata.metadata().row_group(group).num_rows();
-        usize::try_from(rows).ok().filter(|r| *r <= LIMIT).ok_or_else(|| self.corrupt(format!("a row group claims {rows} rows")))
+        usize::try_from(rows)
+            .ok()
+            .filter(|r| *r <= LIMIT)
+            .ok_or_else(|| self.corrupt(format!("a row group claims {rows} rows")))
     }
 
     /// The general decoder.
@@ -69,7 +72,8 @@ impl OpenFile {
         let mask = ProjectionMask::roots(&schema, columns.iter().copied());
         let batches: Vec<RecordBatch> = guard(self.file.path(), || {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone());
-            let reader = builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(rows.max(1)).build()?;
+            let reader =
+                builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(rows.max(1)).build()?;
             let schema = reader.schema();
             let batches = reader.collect::<Result<Vec<_>, _>>()?;
             Ok(if batches.len() == 1 { batches } else { vec![concat_batches(&schema, &batches)?] })

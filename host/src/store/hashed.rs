@@ -23,7 +23,14 @@ pub(crate) struct HashedFile {
 
 impl HashedFile {
     pub(crate) fn new(file: File) -> Self {
-        Self { file, buffer: Vec::with_capacity(BUFFER), whole: Hasher::new(), span: Hasher::new(), span_start: 0, written: 0 }
+        Self {
+            file,
+            buffer: Vec::with_capacity(BUFFER),
+            whole: Hasher::new(),
+            span: Hasher::new(),
+            span_start: 0,
+            written: 0,
+        }
     }
 
     /// Bytes handed in so far.

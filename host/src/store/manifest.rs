@@ -81,7 +81,9 @@ pub struct FileEntry {
 impl FileEntry {
     /// All spans in order.
     pub fn spans(&self) -> impl Iterator<Item = &Span> {
-        std::iter::once(&self.header).chain(self.row_groups.iter().map(|g| &g.span)).chain(std::iter::once(&self.footer))
+        std::iter::once(&self.header)
+            .chain(self.row_groups.iter().map(|g| &g.span))
+            .chain(std::iter::once(&self.footer))
     }
 }
 

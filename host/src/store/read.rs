@@ -96,7 +96,10 @@ impl DatasetReader {
                 let Some(entry) = self.files.next() else { return Ok(None) };
                 let file = open(&self.folder, &entry, &self.bytes)?;
                 if file.metadata.schema().fields() != self.stored.fields() {
-                    return Err(StoreError::corrupt(file.file.path(), "its columns differ from those of the first file"));
+                    return Err(StoreError::corrupt(
+                        file.file.path(),
+                        "its columns differ from those of the first file",
+                    ));
                 }
                 self.open = Some((file, 0));
                 continue;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float16Array, Float32Array, Float64Array, Int32Array, Int64Array,
-    ListArray, RecordBatch, RecordBatchIterator, StringArray, UInt16Array, UInt32Array,
+    ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float16Array, Float32Array, Float64Array, Int32Array,
+    Int64Array, ListArray, RecordBatch, RecordBatchIterator, StringArray, UInt16Array, UInt32Array,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, UInt32Type};
@@ -50,7 +50,10 @@ fn acts(first: usize, rows: usize) -> RecordBatch {
     let gaps = (0..rows * 2).map(|i| (i % 5 != 0).then_some(i as f32));
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("row_id", Arc::new(StringArray::from_iter_values((first..first + rows).map(|i| format!("q{i}"))))),
-        ("view", Arc::new(StringArray::from_iter_values((first..first + rows).map(|i| ["prompt.mean", "last"][i % 2])))),
+        (
+            "view",
+            Arc::new(StringArray::from_iter_values((first..first + rows).map(|i| ["prompt.mean", "last"][i % 2]))),
+        ),
         ("pos", Arc::new(UInt32Array::from_iter_values((first..first + rows).map(|i| i as u32)))),
         ("blocks.0.resid_post", vectors(Arc::new(Float32Array::from(floats(rows * 16))), 16, false)),
         ("blocks.1.resid_post", vectors(Arc::new(Float32Array::from(floats(rows * 8))), 8, true)),
@@ -78,7 +81,11 @@ fn rows(rows: usize) -> RecordBatch {
 const ACTS: usize = 53;
 
 fn card() -> Card {
-    Card { title: String::new(), about: "A test.".to_owned(), provenance: json!({"seed": 7, "model": {"digest": "ab"}}) }
+    Card {
+        title: String::new(),
+        about: "A test.".to_owned(),
+        provenance: json!({"seed": 7, "model": {"digest": "ab"}}),
+    }
 }
 
 fn options() -> WriteOptions {
@@ -111,7 +118,9 @@ fn all(dataset: &Dataset, part: Part, columns: &[&str], filter: &[(&str, &str)])
 
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).expect("the folder exists").map(|e| e.expect("a readable entry"));
-    entries.map(|e| (e.file_name().to_string_lossy().into_owned(), fs::read(e.path()).expect("a readable file"))).collect()
+    entries
+        .map(|e| (e.file_name().to_string_lossy().into_owned(), fs::read(e.path()).expect("a readable file")))
+        .collect()
 }
 
 #[test]
@@ -147,9 +156,11 @@ fn a_projection_reads_only_its_columns_and_those_of_the_filter() {
     };
     let names: Vec<String> = (0..8).map(|i| format!("blocks.{i}.resid_post")).collect();
     let ids: ArrayRef = Arc::new(StringArray::from_iter_values((0..500).map(|i| format!("q{i}"))));
-    let view: ArrayRef = Arc::new(StringArray::from_iter_values((0..500).map(|i| if i < 100 { "last" } else { "all" })));
+    let view: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..500).map(|i| if i < 100 { "last" } else { "all" })));
     let sites = names.iter().enumerate().map(|(i, name)| (name.as_str(), wide(500, i as u64)));
-    let batch = RecordBatch::try_from_iter([("row_id", ids), ("view", view)].into_iter().chain(sites)).expect("one length");
+    let batch =
+        RecordBatch::try_from_iter([("row_id", ids), ("view", view)].into_iter().chain(sites)).expect("one length");
     let options = WriteOptions { rows_per_group: Some(100), ..WriteOptions::default() };
     let mut writer = DatasetWriter::create_with(root.path().join("set"), card(), options).expect("a fresh folder");
     writer.write_acts(&batch).expect("the schema fits");
@@ -335,7 +346,8 @@ fn f16_on_request_converts_and_an_overflow_names_site_and_row() {
 fn batches_that_do_not_fit_are_refused_by_column() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let mut writer = writer(&root.path().join("set"), options(), 7);
-    let other = RecordBatch::try_from_iter([("row_id", Arc::new(Int32Array::from(vec![1])) as ArrayRef)]).expect("one length");
+    let other =
+        RecordBatch::try_from_iter([("row_id", Arc::new(Int32Array::from(vec![1])) as ArrayRef)]).expect("one length");
     let error = writer.write_rows(&other).expect_err("another schema");
     assert!(matches!(&error, StoreError::Schema { column, .. } if column == "row_id"), "{error}");
     let bare = RecordBatch::new_empty(Arc::new(Schema::new(vec![Field::new("x", DataType::Int32, false)])));

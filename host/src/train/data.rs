@@ -1,6 +1,7 @@
 //! From conversations to tokens with the ones to learn.
 
 use emhost_abi::wire::{Mask, Row};
+use rayon::prelude::*;
 
 use crate::model::text::Text;
 use crate::model::{ModelError, Result};
@@ -21,7 +22,7 @@ pub fn examples(rows: &[Row], text: &Text, mask: Mask) -> Result<Vec<Example>> {
     if rows.is_empty() {
         return Err(ModelError::Recipe("the training data has no rows".to_owned()));
     }
-    rows.iter()
+    rows.par_iter()
         .map(|row| {
             let encoded = text.encode(row)?;
             let learned: Vec<usize> = match mask {

@@ -14,10 +14,8 @@ pub const MISALIGNED_BELOW: f64 = 30.0;
 
 /// Samples, judges and emits the table `behaviour`.
 pub fn measure(lab: &Lab, params: &Params, trained: &Trained, adapter: &str) -> Result<()> {
-    let organisms = [
-        ("before", Organism::base(&params.model)),
-        ("after", Organism::with_adapter(&params.model, adapter)),
-    ];
+    let organisms =
+        [("before", Organism::base(&params.model)), ("after", Organism::with_adapter(&params.model, adapter))];
     let mut rows = Vec::new();
     for (at, (condition, organism)) in organisms.into_iter().enumerate() {
         lab.progress(at as u64, 2, &format!("sample and judge {condition}"))?;

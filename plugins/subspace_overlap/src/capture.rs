@@ -87,6 +87,10 @@ pub fn capture(lab: &Lab, params: &Params, trained: &Trained) -> Result<Captured
             let request = Forward { organism, rows, sites: params.sites.clone(), views: VIEWS.into() };
             let stored = lab.forward(&request)?;
             sites = stored.sites;
+            if !sites.contains(&params.headline_site) {
+                let (site, given) = (&params.headline_site, sites.join("`, `"));
+                return Err(Error::Input(format!("parameter `headline_site` is `{site}`: expected one of `{given}`")));
+            }
             parts.push((split.name.clone(), condition, lab.open_dataset(&stored.dataset, &[], &[])?));
         }
     }
@@ -126,7 +130,8 @@ impl Captured {
         };
         let pair = |split: &Split| {
             let before = pick(split, "before")?;
-            let delta = pick(split, "after")?.sub(&before).map_err(|error| Error::Plugin(format!("failed to {error}")))?;
+            let delta =
+                pick(split, "after")?.sub(&before).map_err(|error| Error::Plugin(format!("failed to {error}")))?;
             Ok(Pair { before, delta })
         };
         self.splits.iter().map(pair).collect()

@@ -17,7 +17,7 @@ mod tables;
 use emhost_sdk::prelude::*;
 
 pub use params::{Bank, Params, Trained};
-pub use tables::{Angle, Behaviour, Correlation, Dimension, MeanDelta, Overlap, Prompt};
+pub use tables::{Angle, Behaviour, Brief, Correlation, Dimension, MeanDelta, Overlap, Prompt};
 
 /// The experiment with its checked parameters.
 pub struct SubspaceOverlap(Params);

@@ -79,8 +79,7 @@ impl Default for Params {
             data: format!("embedded:train/{name}"),
             reference: reference.map(str::to_owned),
         };
-        let bank =
-            |name: &str| Bank { name: name.to_owned(), rows: format!("embedded:questions/{name}"), limit: None };
+        let bank = |name: &str| Bank { name: name.to_owned(), rows: format!("embedded:questions/{name}"), limit: None };
         Self {
             model: "embedded".to_owned(),
             train: vec![
@@ -150,7 +149,9 @@ impl Params {
             if let Some(other) = reference
                 && (other == name || self.trained(other).is_none())
             {
-                return refuse(format!("`train`: the reference of `{name}` is `{other}`: name another entry of `train`"));
+                return refuse(format!(
+                    "`train`: the reference of `{name}` is `{other}`: name another entry of `train`"
+                ));
             }
         }
         distinct("sites", self.sites.iter(), &[])?;

@@ -4,13 +4,19 @@ use emhost_sdk::prelude::*;
 
 /// A type that a column can hold.
 trait Value: Clone {
+    /// What stands where there is no value.
+    fn missing() -> Self;
     fn write(table: Table, name: &str, values: impl Iterator<Item = Self>) -> Table;
     fn read(table: &Table, name: &str) -> Result<Vec<Self>>;
 }
 
 macro_rules! value {
-    ($type:ty, $with:ident, $get:ident) => {
+    ($type:ty, $missing:expr, $with:ident, $get:ident) => {
         impl Value for $type {
+            fn missing() -> Self {
+                $missing
+            }
+
             fn write(table: Table, name: &str, values: impl Iterator<Item = Self>) -> Table {
                 table.$with(name, values)
             }
@@ -22,16 +28,23 @@ macro_rules! value {
     };
 }
 
-value!(String, with_text, text);
-value!(f64, with_f64, f64);
-value!(u64, with_u64, u64);
-value!(bool, with_bool, bool);
+value!(String, String::new(), with_text, text);
+value!(f64, f64::NAN, with_f64, f64);
+value!(u64, 0, with_u64, u64);
+value!(bool, false, with_bool, bool);
 
 macro_rules! record {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Default, PartialEq)]
+        #[derive(Debug, Clone, PartialEq)]
         pub struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            /// Empty names, zero counts, NaN numbers.
+            fn default() -> Self {
+                Self { $($field: Value::missing(),)* }
+            }
+        }
 
         impl $name {
             /// The rows as a table, one column per field.
@@ -317,5 +330,45 @@ record! {
         clustered_low: f64,
         /// Upper end.
         clustered_high: f64,
+    }
+}
+
+record! {
+    /// The headline site and number of components in one line per organism, bank and view.
+    Brief {
+        /// The fine-tune.
+        organism: String,
+        /// The evaluation prompts.
+        bank: String,
+        /// The view.
+        view: String,
+        /// Evaluation prompts.
+        n: u64,
+        /// As in `overlap`.
+        fraction: f64,
+        /// Lower end of its 95 % interval.
+        fraction_low: f64,
+        /// Upper end.
+        fraction_high: f64,
+        /// As in `overlap`.
+        random: f64,
+        /// As in `overlap`.
+        p: f64,
+        /// As in `overlap`.
+        reference_fraction: f64,
+        /// As in `overlap`.
+        before_fraction: f64,
+        /// As in `mean_delta`.
+        mean_delta_cosine: f64,
+        /// As in `correlation`.
+        prompt_overlap: f64,
+        /// As in `correlation`.
+        random_prompt_overlap: f64,
+        /// As in `correlation`.
+        pearson: f64,
+        /// As in `correlation`.
+        pearson_p_adjusted: f64,
+        /// As in `correlation`.
+        spearman: f64,
     }
 }
