@@ -59,7 +59,7 @@ impl Recipe {
     /// Sets one parameter from `path.to.key=value`; the value is TOML, or else text.
     pub fn set(&mut self, assignment: &str) -> Result<(), RunError> {
         let refuse = |problem: &str| RunError::Recipe { path: PathBuf::from("--set"), problem: problem.to_owned() };
-        let (key, value) = assignment.split_once('=').ok_or_else(|| refuse("write `key=value`"))?;
+        let (key, value) = assignment.split_once('=').ok_or_else(|| refuse(&format!("`{assignment}`: write `key=value`")))?;
         let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
             .ok()
             .and_then(|mut table| table.remove("value"))

@@ -109,7 +109,7 @@ fn by_site(summary: &Summary<'_>, view: View) -> Figure {
         series
             .push(bars(format!("directions of {reference}"), true, |row| [row.reference_fraction, f64::NAN, f64::NAN]));
     }
-    series.push(bars("leading directions before".to_owned(), true, |row| [row.before_fraction, f64::NAN, f64::NAN]));
+    series.push(bars("leading directions before".to_owned(), false, |row| [row.before_fraction, f64::NAN, f64::NAN]));
     series.push(bars("random subspace".to_owned(), true, |row| [row.random, row.random_low, row.random_high]));
     series.retain(|bars| bars.values.iter().all(|value| value.is_finite()));
     Figure {
@@ -117,7 +117,8 @@ fn by_site(summary: &Summary<'_>, view: View) -> Figure {
         title: format!("Overlap at k = {} by site, {}", summary.params.headline_k, spoken(view)),
         caption: format!(
             "Mean fraction of the deltas of {} (bank {}) in subspaces of equal dimension. Error bars: 95 % bootstrap over \
-             clusters of prompts; for the random subspace the 2.5 to 97.5 % range over draws. Grey: controls.",
+             clusters of prompts; for the random subspace the 2.5 to 97.5 % range over draws. The \
+             other subspaces are controls.",
             summary.organism(),
             summary.bank()
         ),
@@ -181,12 +182,19 @@ fn matrix(
     Figure {
         name: name.to_owned(),
         title: title.to_owned(),
-        caption: format!("{what}, organism {}. Intervals and p-values are in the tables.{note}", summary.organism()),
+        caption: format!(
+            "{what}, organism {}. `last` is the last prompt token, `mean` the prompt's mean. Intervals and \
+             p-values are in the tables.{note}",
+            summary.organism()
+        ),
         x: Axis::linear("bank and pooling"),
         y: Axis::linear("site"),
         plot: Plot::Heatmap {
             rows,
-            columns: pairs.iter().map(|(view, bank)| format!("{bank}, {}", spoken(*view))).collect(),
+            columns: pairs
+                .iter()
+                .map(|(view, bank)| format!("{bank}, {}", if *view == View::LAST_PROMPT { "last" } else { "mean" }))
+                .collect(),
             values,
             diverging: true,
         },

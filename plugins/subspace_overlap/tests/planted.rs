@@ -1,5 +1,7 @@
 //! The experiment on planted activations: known subspaces, and numbers from an independent computation.
 
+#![expect(clippy::unwrap_used, reason = "these are the tests' own steps, and a failure must panic")]
+
 use emhost_sdk::prelude::*;
 use emhost_sdk::{ActivationAt, FakeRun};
 use serde_json::{Value, json};

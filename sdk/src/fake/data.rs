@@ -106,8 +106,8 @@ impl World {
 
 /// The question of a row: its last user turn, or its text.
 pub(super) fn question(row: &Row) -> String {
-    let turns = row.messages.iter().flatten();
-    let user = turns.filter(|turn| turn.role == "user").next_back().map(|turn| turn.content.clone());
+    let mut turns = row.messages.iter().flatten();
+    let user = turns.rfind(|turn| turn.role == "user").map(|turn| turn.content.clone());
     user.or_else(|| row.text.clone()).unwrap_or_default()
 }
 
