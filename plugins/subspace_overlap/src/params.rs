@@ -98,7 +98,7 @@ impl Default for Params {
                 learning_rate: 1e-3,
                 schedule: Schedule::Linear,
                 warmup_steps: 5,
-                steps: 30,
+                steps: 60,
                 batch_rows: 16,
                 mask: Mask::Assistant,
                 betas: [0.9, 0.999],
