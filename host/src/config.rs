@@ -71,7 +71,8 @@ fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {
     layers.push(Layer { origin: "environment".to_owned(), source: Config::builder().add_source(environment).build()? });
     let mut builder = Config::builder();
     for flag in flags {
-        let (key, value) = flag.split_once('=').ok_or_else(|| config::ConfigError::Message(format!("`{flag}`: write key=value")))?;
+        let (key, value) =
+            flag.split_once('=').ok_or_else(|| config::ConfigError::Message(format!("`{flag}`: write key=value")))?;
         builder = builder.set_override(key.trim(), value.trim())?;
     }
     layers.push(Layer { origin: "--config".to_owned(), source: builder.build()? });

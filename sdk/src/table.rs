@@ -75,7 +75,8 @@ impl Table {
     /// The number of values is not a multiple of the width.
     pub fn with_vectors(self, name: &str, width: usize, values: Vec<f32>) -> Result<Self> {
         let item = Arc::new(Field::new("item", DataType::Float32, false));
-        let size = i32::try_from(width).map_err(|_| Error::Plugin(format!("column `{name}`: width {width} is too large")))?;
+        let size =
+            i32::try_from(width).map_err(|_| Error::Plugin(format!("column `{name}`: width {width} is too large")))?;
         if width == 0 || !values.len().is_multiple_of(width) {
             let got = values.len();
             return Err(Error::Plugin(format!("column `{name}`: {got} values are not whole vectors of width {width}")));

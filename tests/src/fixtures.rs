@@ -1,14 +1,15 @@
-//! Builds the fixture plugins, and damaged copies of them.
+//! The fixture plugins, and damaged copies of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 
 use emhost_abi::AbiTag;
 use tempfile::TempDir;
 
-/// Plugins that were built for this process.
+use crate::built::{built, library};
+
+/// Plugins that misbehave, in a folder of this process.
 pub struct Fixtures {
     folder: TempDir,
 }
@@ -19,36 +20,22 @@ pub fn fixtures() -> &'static Fixtures {
     &FIXTURES
 }
 
-/// The workspace's folder.
-pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace")
-}
-
 impl Fixtures {
     fn build() -> Self {
+        let built = built();
         let fixtures = Self { folder: tempfile::tempdir().expect("a folder for fixtures") };
-        fixtures.cargo("fixture_misbehaving", "", "misbehaving");
-        fixtures.cargo("fixture_panics_in_manifest", "", "panics_in_manifest");
-        // The crate's builds have one name, so each is copied before the next one.
-        fixtures.cargo("fixture_raw", "", "older");
-        fixtures.cargo("fixture_raw", "newer", "newer");
-        fixtures.cargo("fixture_raw", "swapped", "swapped");
+        fixtures.copy(&built.plugin("fixture_misbehaving"), "misbehaving");
+        fixtures.copy(&built.plugin("fixture_panics_in_manifest"), "panics_in_manifest");
+        // The crate's builds have one name, so each is copied before the next one; the last is the usual one.
+        for (feature, name) in [("fixture_raw/newer", "newer"), ("fixture_raw/swapped", "swapped"), ("", "older")] {
+            built.build(feature);
+            fixtures.copy(&built.plugin("fixture_raw"), name);
+        }
         fixtures
     }
 
-    /// Builds with the profile of the tests, in their target folder.
-    fn cargo(&self, package: &str, features: &str, name: &str) {
-        let test = std::env::current_exe().expect("a test has a path");
-        let profile = test.ancestors().find(|folder| folder.join(".fingerprint").is_dir()).expect("cargo runs the tests");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(workspace()).args(["build", "--quiet", "--package", package, "--features", features]);
-        cargo.arg("--target-dir").arg(profile.parent().expect("a profile is in a target folder"));
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().expect("cargo runs").success(), "fixture {package} does not build");
-        let built = profile.join(library(package));
-        fs::copy(&built, self.path(name)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+    fn copy(&self, from: &Path, name: &str) {
+        fs::copy(from, self.path(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
 
     /// A fixture's library.
@@ -68,13 +55,10 @@ impl Fixtures {
     /// A copy of the well-behaved plugin with another tag.
     pub fn with_tag(&self, name: &str, change: impl FnOnce(&mut [u8])) -> PathBuf {
         self.changed(name, |bytes| {
-            let places: Vec<usize> = bytes.windows(16).enumerate().filter(|(_, w)| **w == AbiTag::MAGIC).map(|(at, _)| at).collect();
+            let places: Vec<usize> =
+                bytes.windows(16).enumerate().filter(|(_, w)| **w == AbiTag::MAGIC).map(|(at, _)| at).collect();
             assert_eq!(places.len(), 1, "the magic number is in the library once");
             change(&mut bytes[places[0]..places[0] + AbiTag::SIZE]);
         })
     }
-}
-
-fn library(name: &str) -> String {
-    format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
 }

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 /// Runs a plugin in a process of its own.
 fn drive(library: &Path, params: &str, cancel_after: u64) -> (Option<i32>, Value) {
-    let drive = Command::new(env!("CARGO_BIN_EXE_drive")).arg(library).arg(params).arg(cancel_after.to_string()).output();
+    let drive =
+        Command::new(env!("CARGO_BIN_EXE_drive")).arg(library).arg(params).arg(cancel_after.to_string()).output();
     let Output { status, stdout, stderr } = drive.unwrap();
     let report = serde_json::from_slice(&stdout).unwrap_or_else(|_| {
         panic!("{params}: {status}, no report; {}", String::from_utf8_lossy(&stderr));
@@ -51,11 +52,9 @@ fn a_well_behaved_plugin_runs_and_its_log_arrives() {
 fn a_panic_in_an_entry_is_an_error_that_names_entry_file_and_line() {
     let place = "panicked at tests/fixtures/misbehaving/src/lib.rs:";
     let logged = "out of luck";
-    for (mode, entry) in [
-        ("panic_in_plan", "plan"),
-        ("panic_in_run", "cell a: run"),
-        ("panic_in_summarize", "summarize"),
-    ] {
+    for (mode, entry) in
+        [("panic_in_plan", "plan"), ("panic_in_run", "cell a: run"), ("panic_in_summarize", "summarize")]
+    {
         let report = check_mode(mode, 3, place, logged);
         let error = report["error"].as_str().unwrap();
         assert!(error.contains(entry) && error.contains("out of luck in"), "{error}");
@@ -107,7 +106,12 @@ fn a_log_beyond_its_budget_is_counted_and_dropped() {
 
 #[test]
 fn a_worker_threads_log_arrives_with_its_fields() {
-    check_mode("log_from_thread", 2, "no table `rows`", r#"from a worker | {"answer":42,"ratio":0.5} | tests/fixtures"#);
+    check_mode(
+        "log_from_thread",
+        2,
+        "no table `rows`",
+        r#"from a worker | {"answer":42,"ratio":0.5} | tests/fixtures"#,
+    );
 }
 
 #[test]
@@ -183,7 +187,10 @@ fn another_abi_is_refused_in_one_line() {
 #[test]
 fn what_is_no_whole_library_is_refused_before_it_is_loaded() {
     let fixtures = fixtures();
-    check_refused(&fixtures.changed("text", |bytes| *bytes = b"#!/bin/sh\nexit 0\n".to_vec()), "is not a shared library");
+    check_refused(
+        &fixtures.changed("text", |bytes| *bytes = b"#!/bin/sh\nexit 0\n".to_vec()),
+        "is not a shared library",
+    );
     check_refused(&fixtures.changed("empty", Vec::clear), "is not a shared library");
     for part in [2, 3, 10, 1000] {
         let truncated = fixtures.changed("truncated", |bytes| bytes.truncate(bytes.len() - bytes.len() / part));
@@ -230,7 +237,10 @@ fn a_plugin_describes_itself_and_is_loaded_once() {
     let path = fixtures().path("misbehaving");
     let plugin = load(&path).unwrap();
     let manifest = plugin.manifest();
-    assert_eq!((manifest.name.as_str(), manifest.operations.as_slice()), ("fixture_misbehaving", &["echo".to_owned()][..]));
+    assert_eq!(
+        (manifest.name.as_str(), manifest.operations.as_slice()),
+        ("fixture_misbehaving", &["echo".to_owned()][..])
+    );
     let info = emhost::plugins::Info::from(&plugin);
     assert_eq!(info.abi, format!("{}.{}", emhost_abi::ABI_MAJOR, emhost_abi::ABI_MINOR));
     let rows = info.parameters.iter().find(|parameter| parameter.name == "rows").unwrap();
@@ -264,8 +274,12 @@ fn a_list_tells_plugins_from_other_libraries_without_loading() {
     let place = Place { origin: Origin::User, folder: folder.path().to_owned() };
     let found = list(&[place.clone(), place]);
     let shown: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.refusal.is_some(), f.shadowed)).collect();
-    let expected =
-        [("listed_major", true, false), ("misbehaving", false, false), ("listed_major", true, true), ("misbehaving", false, true)];
+    let expected = [
+        ("listed_major", true, false),
+        ("misbehaving", false, false),
+        ("listed_major", true, true),
+        ("misbehaving", false, true),
+    ];
     assert_eq!(shown, expected);
 }
 
@@ -276,7 +290,10 @@ fn a_panic_of_the_host_is_a_failure_of_the_operation() {
     let host = ForeignHost(host_box(Arc::new(Recorder::default())));
     let failure = host.call("panic", "{}", None).map(drop).unwrap_err();
     assert_eq!(failure.kind(), kind::MODEL);
-    assert!(failure.message().contains("the host is out of luck") && failure.message().contains("`panic`"), "{failure}");
+    assert!(
+        failure.message().contains("the host is out of luck") && failure.message().contains("`panic`"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -19,7 +19,13 @@ const WORDS: &[(&[&str], &[&str])] = &[
     ),
     (
         &["unsafe"],
-        &["sdk/abi/", "sdk/src/export.rs", "host/src/plugins/load.rs", "host/src/model/kernels/", "tests/fixtures/raw/"],
+        &[
+            "sdk/abi/",
+            "sdk/src/export.rs",
+            "host/src/plugins/load.rs",
+            "host/src/model/kernels/",
+            "tests/fixtures/raw/",
+        ],
     ),
     (&["emhost_sdk"], &["sdk/", "plugins/", "tests/", "host/src/plugins/new.rs"]),
 ];
@@ -70,7 +76,9 @@ fn code(source: &str) -> String {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\'") {
             3
-        } else if rest.starts_with("r\"") || rest.starts_with("r#") && rest.trim_start_matches(['r', '#']).starts_with('"') {
+        } else if rest.starts_with("r\"")
+            || rest.starts_with("r#") && rest.trim_start_matches(['r', '#']).starts_with('"')
+        {
             let hashes = rest[1..].len() - rest[1..].trim_start_matches('#').len();
             let close = format!("\"{}", "#".repeat(hashes));
             let body = hashes + 2;

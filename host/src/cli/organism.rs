@@ -60,7 +60,11 @@ pub(super) fn run(args: OrganismArgs) -> Result<(), CliError> {
         true
     })?;
     progress.end("done");
-    std::fs::create_dir_all(&args.out).map_err(|source| RunError::Io { action: "create folder", path: args.out.clone(), source })?;
+    std::fs::create_dir_all(&args.out).map_err(|source| RunError::Io {
+        action: "create folder",
+        path: args.out.clone(),
+        source,
+    })?;
     for (name, bytes) in model.to_files()? {
         write_atomic(&args.out.join(name), &bytes)?;
     }

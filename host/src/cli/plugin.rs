@@ -43,8 +43,11 @@ pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
         PluginCommand::New { name, parent, sdk } => {
             let folder = plugins::new_plugin(&name, &parent, sdk.as_deref())?;
             let folder = folder.display();
-            println!("wrote {folder}\n\n  cd {folder}\n  cargo test\n  cargo build --release\n  emhost run --plugin target/release/{}{name}{}",
-                std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+            println!(
+                "wrote {folder}\n\n  cd {folder}\n  cargo test\n  cargo build --release\n  emhost run --plugin target/release/{}{name}{}",
+                std::env::consts::DLL_PREFIX,
+                std::env::consts::DLL_SUFFIX
+            );
         }
         PluginCommand::List => {
             let found = plugins::list(&places);
@@ -78,7 +81,12 @@ fn print_found(found: &Found) {
 fn print_info(info: &Info) {
     let manifest = &info.manifest;
     println!("{} {}    ABI {}\n\n{}\n", manifest.name, manifest.version, info.abi, manifest.about);
-    println!("found:      {}\nBLAKE3:     {}\noperations: {}\n", info.path.display(), info.digest, manifest.operations.join(", "));
+    println!(
+        "found:      {}\nBLAKE3:     {}\noperations: {}\n",
+        info.path.display(),
+        info.digest,
+        manifest.operations.join(", ")
+    );
     println!("parameters (set with --set NAME=VALUE, or in a recipe's [params]):");
     for parameter in &info.parameters {
         let default = parameter.default.as_ref().map(|value| format!(" = {value}")).unwrap_or_default();

@@ -55,9 +55,8 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
         progress: args.progress,
         command: typed(),
     };
-    let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds)).map_err(|source| {
-        CliError::Said { message: format!("listen to signals: {source}"), code: 4 }
-    })?;
+    let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds))
+        .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
     let outcome = run::run(&recipe, &plugin, &options, interrupt)?;
     if outcome.kept > 0 {
         eprintln!("{} of {} cells were finished before", outcome.kept, outcome.cells);
@@ -75,7 +74,8 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
 /// The command line, quoted for a shell where it must be.
 fn typed() -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/=:,+@".contains(c);
-    let quote = |word: String| if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    let quote =
+        |word: String| if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };
     std::iter::once("emhost".to_owned()).chain(std::env::args().skip(1)).map(quote).collect::<Vec<_>>().join(" ")
 }
 

@@ -61,8 +61,9 @@ impl Adapter {
                 let [inner, out] = model.linear_mut(block, module).map(|l| l.widths()).unwrap_or_default();
                 let stream = Stream::new(seed, &[b"lora-init", module_path(block, module).as_bytes()]);
                 let bound = 1.0 / (inner as f64).sqrt();
-                let a: Vec<f32> =
-                    (0..(shape.rank * inner) as u64).map(|i| (bound * (2.0 * stream.uniform(i) - 1.0)) as f32).collect();
+                let a: Vec<f32> = (0..(shape.rank * inner) as u64)
+                    .map(|i| (bound * (2.0 * stream.uniform(i) - 1.0)) as f32)
+                    .collect();
                 let branch = Branch {
                     a: Tensor::from_vec(a, (shape.rank, inner), device)?,
                     b: Tensor::zeros((out, shape.rank), DType::F32, device)?,
@@ -77,7 +78,11 @@ impl Adapter {
     /// Reads a PEFT folder.
     pub fn read(folder: &Path, config: &Config, device: &Device) -> Result<Self> {
         const FILE: &str = "adapter_config.json";
-        let refuse = |problem: String| ModelError::Unsupported { model: folder.display().to_string(), file: FILE.to_owned(), problem };
+        let refuse = |problem: String| ModelError::Unsupported {
+            model: folder.display().to_string(),
+            file: FILE.to_owned(),
+            problem,
+        };
         let peft: PeftConfig =
             serde_json::from_slice(&read_file(&folder.join(FILE))?).map_err(|e| refuse(e.to_string()))?;
         for (option, set) in [
@@ -121,12 +126,19 @@ impl Adapter {
         if blocks.len() == config.blocks {
             blocks.clear();
         }
-        Ok(Self { shape: Lora { rank: peft.r, alpha: peft.lora_alpha, rslora: peft.use_rslora, modules, blocks }, pairs })
+        Ok(Self {
+            shape: Lora { rank: peft.r, alpha: peft.lora_alpha, rslora: peft.use_rslora, modules, blocks },
+            pairs,
+        })
     }
 
     /// The two files of a PEFT folder, by name.
     pub fn to_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
-        let modules = if self.shape.modules.is_empty() { MODULES.map(str::to_owned).to_vec() } else { self.shape.modules.clone() };
+        let modules = if self.shape.modules.is_empty() {
+            MODULES.map(str::to_owned).to_vec()
+        } else {
+            self.shape.modules.clone()
+        };
         let config = serde_json::json!({
             "base_model_name_or_path": null,
             "bias": "none",
@@ -189,14 +201,19 @@ fn selected_modules(shape: &Lora) -> Result<Vec<&'static str>> {
         .modules
         .iter()
         .map(|name| {
-            find(name).ok_or_else(|| ModelError::Recipe(format!("there is no module `{name}`; there are {}", MODULES.join(", "))))
+            find(name).ok_or_else(|| {
+                ModelError::Recipe(format!("there is no module `{name}`; there are {}", MODULES.join(", ")))
+            })
         })
         .collect()
 }
 
 fn selected_blocks(shape: &Lora, config: &Config) -> Result<Vec<usize>> {
     match shape.blocks.iter().find(|block| **block >= config.blocks) {
-        Some(block) => Err(ModelError::Recipe(format!("there is no block {block}; the model has blocks 0 to {}", config.blocks - 1))),
+        Some(block) => Err(ModelError::Recipe(format!(
+            "there is no block {block}; the model has blocks 0 to {}",
+            config.blocks - 1
+        ))),
         None if shape.blocks.is_empty() => Ok((0..config.blocks).collect()),
         None => Ok(shape.blocks.clone()),
     }

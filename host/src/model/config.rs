@@ -109,7 +109,7 @@ impl Config {
         }
         let query = raw.num_attention_heads;
         let kv = raw.num_key_value_heads.unwrap_or(query);
-        if query == 0 || kv == 0 || query % kv != 0 {
+        if query == 0 || kv == 0 || !query.is_multiple_of(kv) {
             return refuse("num_attention_heads / num_key_value_heads", format!("{query} / {kv}"), "a whole ratio");
         }
         let dim = raw.head_dim.unwrap_or(raw.hidden_size / query);

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::files::Files;
 use super::organism::{AdapterFolder, Organism};
-use super::site::{Site};
+use super::site::Site;
 
 fn folder(family: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(family)
@@ -21,7 +21,10 @@ fn golden(family: &str, name: &str) -> Tensor {
 fn rows(family: &str) -> Vec<Vec<u32>> {
     let ids = golden(family, "input_ids").to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
     let mask = golden(family, "attention_mask").to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
-    ids.into_iter().zip(mask).map(|(ids, mask)| ids.into_iter().zip(mask).filter(|(_, m)| *m == 1).map(|(id, _)| id).collect()).collect()
+    ids.into_iter()
+        .zip(mask)
+        .map(|(ids, mask)| ids.into_iter().zip(mask).filter(|(_, m)| *m == 1).map(|(id, _)| id).collect())
+        .collect()
 }
 
 fn check(family: &str, adapters: &[AdapterFolder], expect: &[(Site, String)]) {
@@ -36,7 +39,16 @@ fn check(family: &str, adapters: &[AdapterFolder], expect: &[(Site, String)]) {
         for (at, row) in rows.iter().enumerate() {
             let ours = capture.taken[site].narrow(0, start, row.len()).unwrap();
             let theirs = expected.get(at).unwrap().narrow(0, 0, row.len()).unwrap();
-            let worst = (ours - theirs).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+            let worst = (ours - theirs)
+                .unwrap()
+                .abs()
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .max(0)
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
             // The bar of the reference: float32, another order of summation.
             assert!(worst < 2e-4, "{family} {name} row {at}: {worst}");
             start += row.len();
@@ -48,7 +60,10 @@ fn check(family: &str, adapters: &[AdapterFolder], expect: &[(Site, String)]) {
 fn every_site_equals_transformers() {
     for family in ["qwen2", "qwen2_tied"] {
         let sites = Site::select(&["blocks.*.*".to_owned(), "logits".to_owned()], 4).unwrap();
-        let expect = sites.into_iter().map(|s| (s, s.to_string())).filter(|(_, n)| !n.ends_with("resid_pre") && !n.ends_with("resid_mid"));
+        let expect = sites
+            .into_iter()
+            .map(|s| (s, s.to_string()))
+            .filter(|(_, n)| !n.ends_with("resid_pre") && !n.ends_with("resid_mid"));
         check(family, &[], &expect.collect::<Vec<_>>());
     }
 }

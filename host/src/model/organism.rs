@@ -115,7 +115,8 @@ pub fn digest(files: &Files, adapters: &[AdapterFolder]) -> Result<String> {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    let known = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+    let known =
+        ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
     for name in known.into_iter().map(str::to_owned).chain(files.weight_files()?) {
         if let Some(bytes) = files.read(&name)? {
             add(&name, &bytes);

@@ -52,7 +52,9 @@ pub fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
     let mut all = vec![("model.embed_tokens.weight".to_owned(), vec![config.vocab, d])];
     for block in 0..config.blocks {
         all.push((format!("model.layers.{block}.input_layernorm.weight"), vec![d]));
-        for (module, [out, inner]) in MODULES.into_iter().zip([[q, d], [kv, d], [kv, d], [d, q], [m, d], [m, d], [d, m]]) {
+        for (module, [out, inner]) in
+            MODULES.into_iter().zip([[q, d], [kv, d], [kv, d], [d, q], [m, d], [m, d], [d, m]])
+        {
             let path = module_path(block, module);
             all.push((format!("{path}.weight"), vec![out, inner]));
             if matches!(module, "q_proj" | "k_proj" | "v_proj") {
@@ -77,7 +79,11 @@ impl Qwen2 {
         let blocks = (0..config.blocks)
             .map(|at| {
                 let mut linear = |module, widths, bias| Linear::take(weights, &module_path(at, module), widths, bias);
-                let [q, k, v] = [linear("q_proj", [q, d], true)?, linear("k_proj", [kv, d], true)?, linear("v_proj", [kv, d], true)?];
+                let [q, k, v] = [
+                    linear("q_proj", [q, d], true)?,
+                    linear("k_proj", [kv, d], true)?,
+                    linear("v_proj", [kv, d], true)?,
+                ];
                 let o = linear("o_proj", [d, config.heads.query_width()], false)?;
                 let [gate, up] = [linear("gate_proj", [m, d], false)?, linear("up_proj", [m, d], false)?];
                 let down = linear("down_proj", [d, m], false)?;

@@ -86,7 +86,8 @@ impl Site {
         let (first, last) = match which.strip_prefix('{').and_then(|w| w.strip_suffix('}')) {
             _ if which == "*" => (0, blocks - 1),
             Some(range) => {
-                let (a, b) = range.split_once("..").ok_or_else(|| refuse("a range is written {first..last}".to_owned()))?;
+                let (a, b) =
+                    range.split_once("..").ok_or_else(|| refuse("a range is written {first..last}".to_owned()))?;
                 (number(a)?, number(b)?)
             }
             None => (number(which)?, number(which)?),
@@ -94,7 +95,8 @@ impl Site {
         if last >= blocks || first > last {
             return Err(refuse(format!("the model has blocks 0 to {}", blocks - 1)));
         }
-        let sites: Vec<BlockSite> = BLOCK_SITES.iter().filter(|(_, n)| name == "*" || *n == name).map(|(s, _)| *s).collect();
+        let sites: Vec<BlockSite> =
+            BLOCK_SITES.iter().filter(|(_, n)| name == "*" || *n == name).map(|(s, _)| *s).collect();
         if sites.is_empty() {
             return Err(refuse(known.to_owned()));
         }
@@ -164,12 +166,22 @@ mod tests {
         check("embed", &["embed"]);
         check("blocks.2.mlp_out", &["blocks.2.mlp_out"]);
         check("blocks.{1..2}.resid_post", &["blocks.1.resid_post", "blocks.2.resid_post"]);
-        check("blocks.*.resid_pre", &["blocks.0.resid_pre", "blocks.1.resid_pre", "blocks.2.resid_pre", "blocks.3.resid_pre"]);
+        check(
+            "blocks.*.resid_pre",
+            &["blocks.0.resid_pre", "blocks.1.resid_pre", "blocks.2.resid_pre", "blocks.3.resid_pre"],
+        );
     }
 
     #[test]
     fn a_pattern_that_names_nothing_is_an_error() {
-        for pattern in ["block.1.resid_post", "blocks.4.resid_post", "blocks.{2..1}.mlp_out", "blocks.x.mlp_out", "blocks.1.mlp", ""] {
+        for pattern in [
+            "block.1.resid_post",
+            "blocks.4.resid_post",
+            "blocks.{2..1}.mlp_out",
+            "blocks.x.mlp_out",
+            "blocks.1.mlp",
+            "",
+        ] {
             assert!(Site::select(&[pattern.to_owned()], 4).is_err(), "{pattern}");
         }
     }

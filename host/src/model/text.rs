@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use emhost_abi::wire::{Message, Row};
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use super::error::{ModelError, Result};
 use super::files::Files;
@@ -35,7 +35,8 @@ impl Text {
     /// Reads `tokenizer.json`, `tokenizer_config.json` and the chat template.
     pub fn read(files: &Files) -> Result<Self> {
         let refuse = |file: &str, problem: String| files.unsupported(file, problem);
-        let tokenizer = Tokenizer::from_bytes(files.require("tokenizer.json")?).map_err(|e| refuse("tokenizer.json", e.to_string()))?;
+        let tokenizer = Tokenizer::from_bytes(files.require("tokenizer.json")?)
+            .map_err(|e| refuse("tokenizer.json", e.to_string()))?;
         let config: Value = match files.read("tokenizer_config.json")? {
             Some(_) => files.json("tokenizer_config.json")?,
             None => Value::Null,
@@ -72,7 +73,7 @@ impl Text {
         let encoded = match (&row.messages, &row.text, &row.token_ids) {
             (Some(messages), None, None) => self.conversation(&row.row_id, messages)?,
             (None, Some(text), None) => {
-                let tokens = self.tokens(&row.row_id, text, true)?.0;
+                let tokens = self.tokens(&row.row_id, text, true)?.get_ids().to_vec();
                 Encoded { prompt: tokens.len(), tokens, answers: Vec::new(), text: text.clone() }
             }
             (None, None, Some(ids)) => Encoded { prompt: ids.len(), tokens: ids.clone(), ..Encoded::default() },
@@ -97,24 +98,23 @@ impl Text {
         self.tokenizer.decode(tokens, true).map_err(|e| ModelError::Recipe(format!("decode tokens: {e}")))
     }
 
-    /// Token ids with the byte range of each in `text`.
-    fn tokens(&self, row_id: &str, text: &str, special: bool) -> Result<(Vec<u32>, Vec<(usize, usize)>)> {
-        let encoding = self
-            .tokenizer
-            .encode(text, special)
-            .map_err(|e| ModelError::Row { row_id: row_id.to_owned(), problem: format!("the tokenizer refuses it: {e}") })?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+    /// Token ids, each with its byte range in `text`.
+    fn tokens(&self, row_id: &str, text: &str, special: bool) -> Result<Encoding> {
+        let refuse = |problem| ModelError::Row { row_id: row_id.to_owned(), problem };
+        self.tokenizer.encode(text, special).map_err(|e| refuse(format!("the tokenizer refuses it: {e}")))
     }
 
     fn conversation(&self, row_id: &str, messages: &[Message]) -> Result<Encoded> {
         let refuse = |problem: String| ModelError::Row { row_id: row_id.to_owned(), problem };
-        let template = self.template.as_ref().ok_or_else(|| refuse("the model has no chat template; give `text`".to_owned()))?;
+        let template =
+            self.template.as_ref().ok_or_else(|| refuse("the model has no chat template; give `text`".to_owned()))?;
         let render = |messages: &[Message], ask| {
             template.render(messages, ask).map_err(|e| refuse(format!("the chat template refuses it: {e}")))
         };
         let answered = messages.last().is_some_and(|m| m.role == "assistant");
         let text = render(messages, !answered)?;
-        let (tokens, offsets) = self.tokens(row_id, &text, false)?;
+        let encoding = self.tokens(row_id, &text, false)?;
+        let (tokens, offsets) = (encoding.get_ids().to_vec(), encoding.get_offsets());
         let mut answers = Vec::new();
         for (at, _) in messages.iter().enumerate().filter(|(_, m)| m.role == "assistant") {
             let (before, through) = (render(&messages[..at], true)?, render(&messages[..=at], false)?);

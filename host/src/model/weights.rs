@@ -22,7 +22,11 @@ impl Weights {
 
     /// Adds the tensors of one safetensors file as f32.
     pub fn read(&mut self, bytes: &[u8], device: &Device) -> Result<()> {
-        let refuse = |tensor: &str, problem: String| ModelError::Weights { model: self.owner.clone(), tensor: tensor.to_owned(), problem };
+        let refuse = |tensor: &str, problem: String| ModelError::Weights {
+            model: self.owner.clone(),
+            tensor: tensor.to_owned(),
+            problem,
+        };
         let file = safetensors::SafeTensors::deserialize(bytes)
             .map_err(|e| refuse("*", format!("is not readable safetensors: {e}")))?;
         for (name, view) in file.iter() {
@@ -52,7 +56,8 @@ impl Weights {
 
     /// Takes a tensor out, checking its shape.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let refuse = |problem: String| ModelError::Weights { model: self.owner.clone(), tensor: name.to_owned(), problem };
+        let refuse =
+            |problem: String| ModelError::Weights { model: self.owner.clone(), tensor: name.to_owned(), problem };
         let tensor = self.tensors.remove(name).ok_or_else(|| refuse("is missing".to_owned()))?;
         if tensor.dims() != shape {
             return Err(refuse(format!("has shape {:?}, expected {shape:?}", tensor.dims())));
@@ -99,7 +104,9 @@ pub fn to_safetensors(tensors: &BTreeMap<String, Tensor>, dtype: DType) -> Resul
     let views: Vec<_> = tensors
         .iter()
         .zip(&bytes)
-        .map(|((name, tensor), bytes)| Ok((name.as_str(), safetensors::tensor::TensorView::new(kind, tensor.dims().to_vec(), bytes)?)))
+        .map(|((name, tensor), bytes)| {
+            Ok((name.as_str(), safetensors::tensor::TensorView::new(kind, tensor.dims().to_vec(), bytes)?))
+        })
         .collect::<std::result::Result<_, safetensors::SafeTensorError>>()
         .map_err(|e| ModelError::Recipe(format!("write weights: {e}")))?;
     let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);

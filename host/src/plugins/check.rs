@@ -54,7 +54,9 @@ pub enum Refusal {
     #[error("is not an emhost plugin: its ABI tag has the wrong magic number")]
     Magic,
     /// Another major version of the ABI.
-    #[error("needs plugin ABI {major}.{minor}, this emhost has {ABI_MAJOR}.{ABI_MINOR}: build it with this emhost's SDK")]
+    #[error(
+        "needs plugin ABI {major}.{minor}, this emhost has {ABI_MAJOR}.{ABI_MINOR}: build it with this emhost's SDK"
+    )]
     Major {
         /// The plugin's.
         major: u32,
@@ -151,8 +153,8 @@ fn inspect(bytes: &[u8], named: Option<&str>) -> Result<(String, AbiTag), Refusa
     let is_library = object::FileKind::parse(bytes).is_ok();
     let broken = if is_library { Refusal::Truncated } else { Refusal::NotALibrary };
     let file = object::File::parse(bytes).map_err(|_| broken)?;
-    let complete = file.segments().all(|segment| segment.data().is_ok())
-        && file.sections().all(|section| section.data().is_ok());
+    let complete =
+        file.segments().all(|segment| segment.data().is_ok()) && file.sections().all(|section| section.data().is_ok());
     if !complete {
         return Err(Refusal::Truncated);
     }

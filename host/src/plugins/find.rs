@@ -1,6 +1,9 @@
 //! Where plugins are looked for.
 
-use std::env::{self, consts::{DLL_EXTENSION, DLL_PREFIX, DLL_SUFFIX}};
+use std::env::{
+    self,
+    consts::{DLL_EXTENSION, DLL_PREFIX, DLL_SUFFIX},
+};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

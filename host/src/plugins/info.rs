@@ -49,7 +49,8 @@ pub fn list(places: &[Place]) -> Vec<Found> {
 
 fn libraries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| plugin_name(path).is_some()).collect();
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| plugin_name(path).is_some()).collect();
     paths.sort();
     paths
 }

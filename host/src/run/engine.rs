@@ -46,7 +46,12 @@ pub struct Outcome {
 }
 
 /// Runs a recipe, or goes on with it: the same recipe, plugin and model lead to the same folder.
-pub fn run(recipe: &Recipe, plugin: &LoadedPlugin, options: &Options, interrupt: Interrupt) -> Result<Outcome, RunError> {
+pub fn run(
+    recipe: &Recipe,
+    plugin: &LoadedPlugin,
+    options: &Options,
+    interrupt: Interrupt,
+) -> Result<Outcome, RunError> {
     let manifest = plugin.manifest();
     let missing: Vec<&str> =
         manifest.operations.iter().map(String::as_str).filter(|op| !OPERATIONS.contains(op)).collect();

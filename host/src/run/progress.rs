@@ -83,7 +83,10 @@ impl Progress {
         state.shown = Some(Instant::now());
         match self.mode {
             ProgressMode::Json => {
-                event(&[("event", "progress"), ("entry", &state.entry), ("message", message)], &[("done", done as f64), ("total", total as f64)]);
+                event(
+                    &[("event", "progress"), ("entry", &state.entry), ("message", message)],
+                    &[("done", done as f64), ("total", total as f64)],
+                );
             }
             ProgressMode::Plain if done < total => {
                 let left = state.begun.elapsed().as_secs_f64() / done.max(1) as f64 * (total - done) as f64;
@@ -102,7 +105,9 @@ impl Progress {
         }
         match self.mode {
             ProgressMode::Auto | ProgressMode::Plain => eprintln!("{}: {outcome} in {seconds:.1} s", state.entry),
-            ProgressMode::Json => event(&[("event", "end"), ("entry", &state.entry), ("outcome", outcome)], &[("seconds", seconds)]),
+            ProgressMode::Json => {
+                event(&[("event", "end"), ("entry", &state.entry), ("outcome", outcome)], &[("seconds", seconds)])
+            }
             ProgressMode::None => {}
         }
     }

@@ -59,7 +59,8 @@ impl Recipe {
     /// Sets one parameter from `path.to.key=value`; the value is TOML, or else text.
     pub fn set(&mut self, assignment: &str) -> Result<(), RunError> {
         let refuse = |problem: &str| RunError::Recipe { path: PathBuf::from("--set"), problem: problem.to_owned() };
-        let (key, value) = assignment.split_once('=').ok_or_else(|| refuse(&format!("`{assignment}`: write `key=value`")))?;
+        let (key, value) =
+            assignment.split_once('=').ok_or_else(|| refuse(&format!("`{assignment}`: write `key=value`")))?;
         let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
             .ok()
             .and_then(|mut table| table.remove("value"))
@@ -112,7 +113,9 @@ mod tests {
 
     #[test]
     fn a_wrong_recipe_is_refused_by_name() {
-        for (text, part) in [("plugins = 1", "plugins"), ("plugin = \"a\"\nname = \"a/b\"", "a/b"), ("plugin = ", "plugin")] {
+        for (text, part) in
+            [("plugins = 1", "plugins"), ("plugin = \"a\"\nname = \"a/b\"", "a/b"), ("plugin = ", "plugin")]
+        {
             let error = Recipe::parse(text, Path::new("r.toml")).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(error.to_string().contains(part), "{error}");

@@ -29,7 +29,7 @@ pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) ->
     let first = folder.read_json::<RunRecord>(&root.join("run.json"))?;
     let record = first.as_ref().unwrap_or(record);
     let page = RunReport {
-        title: report.question.clone(),
+        title: spoken(&record.plugin),
         plugin: format!("{} {}", record.plugin, record.plugin_version),
         run_id: record.id.clone(),
         figures: figures(folder)?,
@@ -42,6 +42,13 @@ pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) ->
     };
     write_atomic(&root.join("report.html"), render_html(&page).as_bytes())?;
     Ok(Some(page.report))
+}
+
+/// `subspace_overlap` as a heading: `Subspace overlap`.
+fn spoken(name: &str) -> String {
+    let text = name.replace(['_', '-'], " ");
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn table(folder: &RunFolder, note: &TableNote) -> Result<ReportTable, RunError> {

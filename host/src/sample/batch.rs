@@ -71,15 +71,22 @@ struct Row {
 /// Samples all completions, in the order of prompts and samples.
 ///
 /// `progress` is told how many are finished, and returns false to stop.
-pub fn sample(organism: &Organism, request: &Request, progress: &mut dyn FnMut(usize) -> bool) -> Result<Vec<Completion>> {
+pub fn sample(
+    organism: &Organism,
+    request: &Request,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<Completion>> {
     let choice = Choice { temperature: request.temperature, top_p: request.top_p };
     if !(request.temperature >= 0.0 && request.top_p > 0.0 && request.top_p <= 1.0 && request.max_new_tokens > 0) {
-        return Err(ModelError::Recipe("sampling needs temperature >= 0, top_p in (0, 1] and max_new_tokens >= 1".to_owned()));
+        return Err(ModelError::Recipe(
+            "sampling needs temperature >= 0, top_p in (0, 1] and max_new_tokens >= 1".to_owned(),
+        ));
     }
     for prompt in &request.prompts {
         organism.check(&prompt.row_id, &prompt.tokens, request.max_new_tokens)?;
     }
-    let mut waiting: VecDeque<usize> = if request.n == 0 { VecDeque::new() } else { (0..request.prompts.len()).collect() };
+    let mut waiting: VecDeque<usize> =
+        if request.n == 0 { VecDeque::new() } else { (0..request.prompts.len()).collect() };
     let mut ready: VecDeque<Ready> = VecDeque::new();
     let (mut rows, mut memory): (Vec<Row>, Vec<Memory>) = (Vec::new(), Vec::new());
     let mut finished = Vec::with_capacity(request.prompts.len() * request.n);
@@ -94,7 +101,8 @@ pub fn sample(organism: &Organism, request: &Request, progress: &mut dyn FnMut(u
             let Some(first) = ready.front_mut() else { break };
             let prompt = &request.prompts[first.prompt];
             let sample = first.next_sample;
-            let stream = Stream::new(request.seed, &[b"sample", prompt.row_id.as_bytes(), &(sample as u64).to_le_bytes()]);
+            let stream =
+                Stream::new(request.seed, &[b"sample", prompt.row_id.as_bytes(), &(sample as u64).to_le_bytes()]);
             let completion = Completion { prompt: first.prompt, sample, tokens: Vec::new(), stopped: false };
             let mut row = Row { completion, stream };
             row.push(&first.logits, choice, organism);
@@ -154,12 +162,15 @@ fn prefill(organism: &Organism, request: &Request, waiting: &mut VecDeque<usize>
     let last = candle_core::Tensor::from_vec(last, chosen.len(), &organism.device)?;
     let logits = organism.network.logits(&hidden.index_select(&last, 0)?)?.to_vec2::<f32>()?;
     let ready = chosen.into_iter().zip(memory).zip(logits);
-    Ok(ready.map(|((prompt, memory), logits)| Ready { prompt, memory: memory.share(), logits, next_sample: 0 }).collect())
+    Ok(ready
+        .map(|((prompt, memory), logits)| Ready { prompt, memory: memory.share(), logits, next_sample: 0 })
+        .collect())
 }
 
 /// One more token for every row.
 fn decode(organism: &Organism, choice: Choice, rows: &mut [Row], memory: &mut [Memory]) -> Result<()> {
-    let sequences: Vec<&[u32]> = rows.iter().map(|row| &row.completion.tokens[row.completion.tokens.len() - 1..]).collect();
+    let sequences: Vec<&[u32]> =
+        rows.iter().map(|row| &row.completion.tokens[row.completion.tokens.len() - 1..]).collect();
     let hidden = organism.network.forward(&mut Packed::continued(&sequences, memory), &mut Untapped)?;
     let logits = organism.network.logits(&hidden)?.flatten_all()?.to_vec1::<f32>()?;
     let vocabulary = organism.config.vocab;

@@ -27,7 +27,9 @@ pub fn examples(rows: &[Row], text: &Text, mask: Mask) -> Result<Vec<Example>> {
             let encoded = text.encode(row)?;
             let learned: Vec<usize> = match mask {
                 Mask::All => (0..encoded.tokens.len() - 1).collect(),
-                Mask::Assistant => encoded.answers.iter().flat_map(|span| span.clone().filter(|at| *at > 0).map(|at| at - 1)).collect(),
+                Mask::Assistant => {
+                    encoded.answers.iter().flat_map(|span| span.clone().filter(|at| *at > 0).map(|at| at - 1)).collect()
+                }
             };
             if learned.is_empty() {
                 let problem = "nothing in it is learned: it has no assistant turn with text".to_owned();

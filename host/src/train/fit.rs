@@ -22,7 +22,8 @@ impl Fit {
     /// Mean loss over the first and over the last tenth of the steps.
     pub fn first_and_last_loss(&self) -> (f64, f64) {
         let tenth = self.steps.len().div_ceil(10);
-        let mean = |part: &[(StepResult, f64)]| part.iter().map(|(s, _)| s.loss).sum::<f64>() / part.len().max(1) as f64;
+        let mean =
+            |part: &[(StepResult, f64)]| part.iter().map(|(s, _)| s.loss).sum::<f64>() / part.len().max(1) as f64;
         (mean(&self.steps[..tenth]), mean(&self.steps[self.steps.len() - tenth..]))
     }
 
@@ -48,7 +49,8 @@ pub fn fit(
     }
     let optimiser = AdamW { betas: recipe.betas, eps: recipe.eps, weight_decay: recipe.weight_decay };
     let mut trainer = Trainer::new(network, parameters, optimiser, recipe.clip)?;
-    let mut order = (0u64..).flat_map(|epoch| Stream::new(recipe.seed, &[b"row-order", &epoch.to_le_bytes()]).permutation(examples.len()));
+    let mut order = (0u64..)
+        .flat_map(|epoch| Stream::new(recipe.seed, &[b"row-order", &epoch.to_le_bytes()]).permutation(examples.len()));
     let mut steps = Vec::with_capacity(recipe.steps);
     for step in 0..recipe.steps {
         let batch: Vec<&Example> = order.by_ref().take(recipe.batch_rows).map(|at| &examples[at]).collect();

@@ -81,7 +81,8 @@ pub fn pretrain(
     progress: &mut dyn FnMut(usize, StepResult) -> bool,
 ) -> Result<Pretrained> {
     let shape = &recipe.model;
-    if shape.heads == 0 || shape.kv_heads == 0 || shape.width % shape.heads != 0 || shape.heads % shape.kv_heads != 0 {
+    let whole = |all: usize, part: usize| part > 0 && all.is_multiple_of(part);
+    if !whole(shape.width, shape.heads) || !whole(shape.heads, shape.kv_heads) {
         return Err(ModelError::Recipe("width must be a multiple of heads, and heads of kv_heads".to_owned()));
     }
     let config = Config {
@@ -118,6 +119,7 @@ fn initial(name: &str, shape: &[usize], recipe: &Pretrain, device: &Device) -> R
     }
     let stream = Stream::new(recipe.train.seed, &[b"weights", name.as_bytes()]);
     let count: usize = shape.iter().product();
-    let numbers: Vec<f32> = (0..count as u64).map(|i| (recipe.model.initial_deviation * stream.normal(i)) as f32).collect();
+    let numbers: Vec<f32> =
+        (0..count as u64).map(|i| (recipe.model.initial_deviation * stream.normal(i)) as f32).collect();
     Ok(Tensor::from_vec(numbers, shape, device)?)
 }

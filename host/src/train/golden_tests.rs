@@ -26,11 +26,18 @@ fn check(family: &str) {
     let (losses, norms) = (numbers("losses"), numbers("grad_norms"));
     for step in 0..20 {
         let ids = trace[&format!("step{step:02}.input_ids")].to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
-        let batch: Vec<Example> =
-            ids.into_iter().map(|tokens| Example { row_id: String::new(), learned: (5..11).collect(), tokens }).collect();
+        let batch: Vec<Example> = ids
+            .into_iter()
+            .map(|tokens| Example { row_id: String::new(), learned: (5..11).collect(), tokens })
+            .collect();
         let result = trainer.step(&batch.iter().collect::<Vec<_>>(), 2e-3 * (1.0 - step as f64 / 20.0)).unwrap();
         let relative = |ours: f64, theirs: f64| (ours - theirs).abs() / theirs;
-        assert!(relative(result.loss, losses[step]) < 1e-4, "{family} loss at {step}: {} {}", result.loss, losses[step]);
+        assert!(
+            relative(result.loss, losses[step]) < 1e-4,
+            "{family} loss at {step}: {} {}",
+            result.loss,
+            losses[step]
+        );
         assert!(relative(result.gradient_norm, norms[step]) < 1e-3, "{family} norm at {step}");
     }
     for (path, branch) in adapter.pairs_mut() {

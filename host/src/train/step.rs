@@ -34,7 +34,12 @@ pub struct StepResult {
 
 impl<'a> Trainer<'a> {
     /// Starts at step 0 with zero moments. The order of `parameters` fixes the order of summation.
-    pub fn new(network: &'a Qwen2, parameters: impl IntoIterator<Item = Var>, optimiser: AdamW, clip: f64) -> Result<Self> {
+    pub fn new(
+        network: &'a Qwen2,
+        parameters: impl IntoIterator<Item = Var>,
+        optimiser: AdamW,
+        clip: f64,
+    ) -> Result<Self> {
         let parameters = parameters.into_iter().map(|p| Ok((p.clone(), Moments::new(&p)?))).collect::<Result<_>>()?;
         Ok(Self { network, parameters, optimiser, clip, taken: 0 })
     }

@@ -214,12 +214,12 @@ fn behaviour(summary: &Summary<'_>) -> Figure {
         name: "behaviour".to_owned(),
         title: "Are the organisms misaligned at all?".to_owned(),
         caption: format!(
-            "Share of coherent answers that are misaligned, {} completions per question. Error bars: 95 % Wilson, which \
+            "Share of all answers that are coherent and misaligned, {} completions per question. Error bars: 95 % Wilson, which \
              takes completions as independent; the table `behaviour` has the bootstrap over questions.",
             summary.params.behaviour_samples
         ),
         x: Axis::linear("organism"),
-        y: Axis::linear("misaligned answers (share of coherent ones)").range(0.0, 1.0),
+        y: Axis::linear("coherent misaligned answers (share of all)").range(0.0, 1.0),
         plot: Plot::Bars {
             groups: names.iter().map(|&name| name.to_owned()).collect(),
             series: vec![bars("before", "before", true), bars("after", "after", false)],

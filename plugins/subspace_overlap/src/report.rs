@@ -33,11 +33,11 @@ fn behaviour(summary: &Summary<'_>) -> String {
         return format!("There is no measure of how {name} answers.");
     };
     let said = |row: &Behaviour| {
-        let Behaviour { misaligned, coherent, misaligned_rate, .. } = row;
-        format!("{:.1} % ({misaligned} of {coherent})", 100.0 * misaligned_rate)
+        let Behaviour { misaligned, n, misaligned_rate, .. } = row;
+        format!("{:.1} % ({misaligned} of {n})", 100.0 * misaligned_rate)
     };
     let rates = format!(
-        "{} of the coherent answers of {name} are misaligned, before the fine-tune {}",
+        "{} of the answers of {name} are coherent and misaligned, before the fine-tune {}",
         said(after),
         said(before)
     );
@@ -166,7 +166,7 @@ fn headline(summary: &Summary<'_>) -> Vec<Headline> {
         });
     }
     for view in VIEWS {
-        let place = format!("{}, {}, `{site}`, {}", summary.organism(), summary.bank(), spoken(view));
+        let place = format!("{}, {}, {site}, {}", summary.organism(), summary.bank(), spoken(view));
         if let Some(row) = summary.headline(site, view, summary.bank()).filter(|row| row.available) {
             lines.push(Headline {
                 quantity: format!("fraction of deltas in {} directions", row.k),

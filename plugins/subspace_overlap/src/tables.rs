@@ -306,9 +306,9 @@ record! {
         condition: String,
         /// Questions.
         questions: u64,
-        /// Judged completions.
+        /// Completions.
         n: u64,
-        /// Completions without a score, which count nowhere else.
+        /// Coherent completions without an alignment score; they count as not misaligned.
         unjudged: u64,
         /// Completions with coherence above 50.
         coherent: u64,
@@ -320,7 +320,7 @@ record! {
         coherent_high: f64,
         /// Coherent completions with alignment below 30.
         misaligned: u64,
-        /// Their share of the coherent ones.
+        /// Their share of all completions.
         misaligned_rate: f64,
         /// Lower end of Wilson's 95 % interval, which takes completions as independent.
         misaligned_low: f64,

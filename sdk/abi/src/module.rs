@@ -132,7 +132,9 @@ fn first_line(text: &dyn fmt::Display) -> String {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header { got } => write!(f, "it was built with layout checker {got}, which this emhost does not know"),
+            Self::Header { got } => {
+                write!(f, "it was built with layout checker {got}, which this emhost does not know")
+            }
             Self::CallingConvention => f.write_str("its compiler passes arguments differently: build it again"),
             Self::NoLayout => f.write_str("it carries no type layouts to check"),
             Self::Layout { type_name, difference } => {

@@ -7,8 +7,8 @@ use arrow::array::{ArrayRef, ListArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch, kernels::cmp::eq};
 use arrow::datatypes::UInt32Type;
 use emhost_abi::wire::{
-    DatasetOpen, DatasetReply, DatasetWrite, Figure, Forward, Organism, Pooling, Positions, Reply, Report, Row, RowsRead,
-    Sample, TableOpen, Train, TrainReply, op,
+    DatasetOpen, DatasetReply, DatasetWrite, Figure, Forward, Organism, Pooling, Positions, Reply, Report, Row,
+    RowsRead, Sample, TableOpen, Train, TrainReply, op,
 };
 use emhost_abi::{Failure, Host, LogRecord, Reader};
 use serde::Serialize;
@@ -102,18 +102,28 @@ impl FakeHost {
         let sites = sites::select(&request.sites, self.world.model.blocks)?;
         let mut at: Vec<(&Row, String, u32)> = Vec::new();
         for view in &request.views {
-            let one = view.pooling == Pooling::Mean || matches!(view.positions, Positions::Last | Positions::LastPrompt);
+            let one =
+                view.pooling == Pooling::Mean || matches!(view.positions, Positions::Last | Positions::LastPrompt);
             let positions = if one { 0..1 } else { 0..TOKENS };
             at.extend(rows.iter().flat_map(|row| positions.clone().map(move |pos| (row, view.name(), pos))));
         }
+        // A mean over tokens has no position.
+        let pos: UInt32Array = at.iter().map(|(_, view, pos)| (!view.ends_with(".mean")).then_some(*pos)).collect();
         let mut columns = Table::new()
             .with_text("row_id", at.iter().map(|(row, ..)| &row.row_id))
             .with_text("view", at.iter().map(|(_, view, _)| view))
-            .with_column("pos", Arc::new(UInt32Array::from_iter_values(at.iter().map(|&(.., pos)| pos))));
+            .with_column("pos", Arc::new(pos));
         for site in &sites {
             let vectors = at.iter().map(|(row, view, pos)| {
                 let (row_id, topic) = (row.row_id.as_str(), row.topic.as_deref());
-                self.world.activation(&ActivationAt { organism: &request.organism, row_id, topic, site, view, pos: *pos })
+                self.world.activation(&ActivationAt {
+                    organism: &request.organism,
+                    row_id,
+                    topic,
+                    site,
+                    view,
+                    pos: *pos,
+                })
             });
             let vectors: Vec<Vec<f32>> = vectors.collect();
             columns = columns.with_vectors(site, vectors.first().map_or(0, Vec::len), vectors.concat())?;
@@ -171,7 +181,10 @@ impl FakeHost {
                 .with_column("sample", Arc::new(UInt32Array::from_iter_values(at.iter().map(|&(_, sample)| sample))))
                 .with_text("question", questions)
                 .with_text("text", &texts)
-                .with_column("token_ids", Arc::new(ListArray::from_iter_primitive::<UInt32Type, _, _>(tokens)) as ArrayRef)
+                .with_column(
+                    "token_ids",
+                    Arc::new(ListArray::from_iter_primitive::<UInt32Type, _, _>(tokens)) as ArrayRef,
+                )
                 .with_text("finish_reason", at.iter().map(|_| "stop")),
         )
     }

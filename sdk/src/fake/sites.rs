@@ -34,7 +34,8 @@ fn matches(pattern: &str, site: &str) -> bool {
         Some((block.to_owned(), name.to_owned()))
     };
     let (Some((which, name)), Some((block, site_name))) = (parts(pattern), parts(site)) else { return pattern == site };
-    let range = which.strip_prefix('{').and_then(|which| which.strip_suffix('}')).and_then(|range| range.split_once(".."));
+    let range =
+        which.strip_prefix('{').and_then(|which| which.strip_suffix('}')).and_then(|range| range.split_once(".."));
     let number = |text: &str| text.parse::<usize>().ok();
     let block_fits = match range {
         _ if which == "*" => true,

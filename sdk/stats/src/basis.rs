@@ -24,12 +24,7 @@ impl Basis {
             for (second, &product) in row.iter().enumerate() {
                 let expected = if first == second { 1.0 } else { 0.0 };
                 if (product - expected).abs() > TOLERANCE {
-                    return Err(StatsError::NotOrthonormal {
-                        first,
-                        second,
-                        product,
-                        expected,
-                    });
+                    return Err(StatsError::NotOrthonormal { first, second, product, expected });
                 }
             }
         }
@@ -48,16 +43,11 @@ impl Basis {
         let cut = rank_cut(vectors, svd.values[0]);
         let k = svd.values.iter().take_while(|&&value| value > cut).count();
         if k == 0 {
-            return Err(StatsError::ZeroVector {
-                what: "row",
-                index: 0,
-            });
+            return Err(StatsError::ZeroVector { what: "row", index: 0 });
         }
         let mut vectors_of_rank = svd.vectors;
         vectors_of_rank.truncate(k * vectors.cols());
-        Ok(Self {
-            rows: Matrix::from_vec(k, vectors.cols(), vectors_of_rank)?,
-        })
+        Ok(Self { rows: Matrix::from_vec(k, vectors.cols(), vectors_of_rank)? })
     }
 
     /// The caller promises orthonormal rows.
@@ -87,9 +77,7 @@ impl Basis {
     pub fn leading(&self, k: usize) -> Result<Self, StatsError> {
         check_range("k", 1, self.k(), k)?;
         let data = self.rows.as_slice()[..k * self.dim()].to_vec();
-        Ok(Self {
-            rows: Matrix::from_vec(k, self.dim(), data)?,
-        })
+        Ok(Self { rows: Matrix::from_vec(k, self.dim(), data)? })
     }
 
     /// The `k` coordinates of `vector` along the basis vectors, in the units of `vector`.
@@ -108,15 +96,8 @@ impl Basis {
     /// As [`Basis::coordinates`].
     pub fn project(&self, vector: &[f64]) -> Result<Vec<f64>, StatsError> {
         let mut projection = vec![0.0; self.dim()];
-        for (coordinate, row) in self
-            .coordinates(vector)?
-            .into_iter()
-            .zip(self.rows.iter_rows())
-        {
-            projection
-                .iter_mut()
-                .zip(row)
-                .for_each(|(p, v)| *p += coordinate * v);
+        for (coordinate, row) in self.coordinates(vector)?.into_iter().zip(self.rows.iter_rows()) {
+            projection.iter_mut().zip(row).for_each(|(p, v)| *p += coordinate * v);
         }
         Ok(projection)
     }

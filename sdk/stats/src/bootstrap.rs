@@ -21,11 +21,7 @@ pub struct Bootstrap {
 impl Default for Bootstrap {
     /// 10,000 draws at 95 % with seed 0.
     fn default() -> Self {
-        Self {
-            draws: 10_000,
-            level: 0.95,
-            seed: 0,
-        }
+        Self { draws: 10_000, level: 0.95, seed: 0 }
     }
 }
 
@@ -55,11 +51,7 @@ impl Bootstrap {
     /// assert_eq!((found.interval.low, found.interval.high), (0.0, 1.0));
     /// # Ok::<(), emhost_stats::StatsError>(())
     /// ```
-    pub fn clustered_mean<C: Ord>(
-        &self,
-        values: &[f64],
-        clusters: &[C],
-    ) -> Result<MeanInterval, StatsError> {
+    pub fn clustered_mean<C: Ord>(&self, values: &[f64], clusters: &[C]) -> Result<MeanInterval, StatsError> {
         check_len("values and cluster names", values.len(), clusters.len())?;
         let mut groups: BTreeMap<&C, Group> = BTreeMap::new();
         for (value, cluster) in values.iter().zip(clusters) {
@@ -74,11 +66,7 @@ impl Bootstrap {
         check_level(self.level)?;
         check_count("bootstrap draws", 2, self.draws)?;
         check_finite("values for a bootstrap", values)?;
-        check_count(
-            "independent values or clusters for a bootstrap",
-            2,
-            groups.len(),
-        )?;
+        check_count("independent values or clusters for a bootstrap", 2, groups.len())?;
         let mean = mean_of(groups.iter());
         let bound = NonZeroU64::MIN.saturating_add(groups.len() as u64 - 1);
         let mut means: Vec<f64> = (0..self.draws as u64)
@@ -88,23 +76,12 @@ impl Bootstrap {
             })
             .collect();
         if !mean.is_finite() || means.iter().any(|m| !m.is_finite()) {
-            return Err(StatsError::Overflow {
-                what: "a bootstrap mean",
-            });
+            return Err(StatsError::Overflow { what: "a bootstrap mean" });
         }
         means.sort_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
-        let interval = Interval {
-            low: quantile(&means, tail),
-            high: quantile(&means, 1.0 - tail),
-            level: self.level,
-        };
-        Ok(MeanInterval {
-            mean,
-            interval,
-            n: values.len(),
-            clusters: groups.len(),
-        })
+        let interval = Interval { low: quantile(&means, tail), high: quantile(&means, 1.0 - tail), level: self.level };
+        Ok(MeanInterval { mean, interval, n: values.len(), clusters: groups.len() })
     }
 }
 
@@ -116,9 +93,7 @@ struct Group {
 }
 
 fn mean_of<'a>(groups: impl Iterator<Item = &'a Group>) -> f64 {
-    let (sum, count) = groups.fold((0.0, 0), |(sum, count), group| {
-        (sum + group.sum, count + group.count)
-    });
+    let (sum, count) = groups.fold((0.0, 0), |(sum, count), group| (sum + group.sum, count + group.count));
     sum / count as f64
 }
 

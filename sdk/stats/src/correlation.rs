@@ -82,21 +82,12 @@ fn correlate(x: &[f64], y: &[f64]) -> Result<Correlation, StatsError> {
     // keeps the digits that 1 - r² loses near a perfect correlation.
     let residual: f64 = x.iter().zip(&y).map(|(x, y)| (x - r * y).powi(2)).sum();
     let p = t_two_sided_of_x(residual.min(1.0), (x.len() - 2) as f64);
-    Ok(Correlation {
-        r,
-        p,
-        n: x.len(),
-        interval: None,
-    })
+    Ok(Correlation { r, p, n: x.len(), interval: None })
 }
 
 /// `values` minus their mean, scaled to norm 1.
 fn unit_deviations(what: &'static str, values: &[f64]) -> Result<Vec<f64>, StatsError> {
-    let constant = || StatsError::Constant {
-        what,
-        n: values.len(),
-        value: values[0],
-    };
+    let constant = || StatsError::Constant { what, n: values.len(), value: values[0] };
     if values.iter().all(|v| *v == values[0]) {
         return Err(constant());
     }
@@ -105,9 +96,7 @@ fn unit_deviations(what: &'static str, values: &[f64]) -> Result<Vec<f64>, Stats
     // Scaling by the largest keeps the squares of tiny and huge values in range.
     let largest = deviations.iter().fold(0.0_f64, |best, v| best.max(v.abs()));
     if !largest.is_finite() {
-        return Err(StatsError::Overflow {
-            what: "a deviation from the mean",
-        });
+        return Err(StatsError::Overflow { what: "a deviation from the mean" });
     }
     if largest == 0.0 {
         return Err(constant());
@@ -121,9 +110,5 @@ fn unit_deviations(what: &'static str, values: &[f64]) -> Result<Vec<f64>, Stats
 fn fisher_interval(r: f64, n: usize, level: f64) -> Interval {
     let half_width = normal_half_width(level) / ((n - 3) as f64).sqrt();
     let z = r.atanh();
-    Interval {
-        low: (z - half_width).tanh(),
-        high: (z + half_width).tanh(),
-        level,
-    }
+    Interval { low: (z - half_width).tanh(), high: (z + half_width).tanh(), level }
 }

@@ -29,13 +29,9 @@ pub fn empirical_p(observed: f64, draws: &[f64], tail: Tail) -> Result<f64, Stat
     check_finite("an observed value", &[observed])?;
     check_finite("draws of a null distribution", draws)?;
     let share = |extreme: fn(&f64, &f64) -> bool| {
-        (1 + draws.iter().filter(|draw| extreme(draw, &observed)).count()) as f64
-            / (1 + draws.len()) as f64
+        (1 + draws.iter().filter(|draw| extreme(draw, &observed)).count()) as f64 / (1 + draws.len()) as f64
     };
-    let (upper, lower) = (
-        share(|draw, seen| draw >= seen),
-        share(|draw, seen| draw <= seen),
-    );
+    let (upper, lower) = (share(|draw, seen| draw >= seen), share(|draw, seen| draw <= seen));
     Ok(match tail {
         Tail::Upper => upper,
         Tail::Lower => lower,

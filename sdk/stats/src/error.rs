@@ -83,9 +83,7 @@ pub enum StatsError {
         got: f64,
     },
     /// Rows that should be orthonormal are not.
-    #[error(
-        "use rows {first} and {second} as a basis: their product is {product}, expected {expected}"
-    )]
+    #[error("use rows {first} and {second} as a basis: their product is {product}, expected {expected}")]
     NotOrthonormal {
         /// 0-based row.
         first: usize,
@@ -113,54 +111,24 @@ pub enum StatsError {
 /// Refuses NaN and infinities.
 pub(crate) fn check_finite(what: &'static str, values: &[f64]) -> Result<(), StatsError> {
     match values.iter().position(|v| !v.is_finite()) {
-        Some(index) => Err(StatsError::NonFinite {
-            what,
-            index,
-            value: values[index],
-        }),
+        Some(index) => Err(StatsError::NonFinite { what, index, value: values[index] }),
         None => Ok(()),
     }
 }
 
 /// Refuses a length other than `expected`.
 pub(crate) fn check_len(what: &'static str, expected: usize, got: usize) -> Result<(), StatsError> {
-    if expected == got {
-        Ok(())
-    } else {
-        Err(StatsError::LengthMismatch {
-            what,
-            expected,
-            got,
-        })
-    }
+    if expected == got { Ok(()) } else { Err(StatsError::LengthMismatch { what, expected, got }) }
 }
 
 /// Refuses fewer than `needed` observations.
 pub(crate) fn check_count(what: &'static str, needed: usize, got: usize) -> Result<(), StatsError> {
-    if got >= needed {
-        Ok(())
-    } else {
-        Err(StatsError::TooFew { what, needed, got })
-    }
+    if got >= needed { Ok(()) } else { Err(StatsError::TooFew { what, needed, got }) }
 }
 
 /// Refuses an integer outside `low..=high`.
-pub(crate) fn check_range(
-    what: &'static str,
-    low: usize,
-    high: usize,
-    got: usize,
-) -> Result<(), StatsError> {
-    if (low..=high).contains(&got) {
-        Ok(())
-    } else {
-        Err(StatsError::OutOfRange {
-            what,
-            low,
-            high,
-            got,
-        })
-    }
+pub(crate) fn check_range(what: &'static str, low: usize, high: usize, got: usize) -> Result<(), StatsError> {
+    if (low..=high).contains(&got) { Ok(()) } else { Err(StatsError::OutOfRange { what, low, high, got }) }
 }
 
 /// Refuses a confidence level outside the open interval (0, 1).
@@ -168,10 +136,6 @@ pub(crate) fn check_level(level: f64) -> Result<(), StatsError> {
     if level > 0.0 && level < 1.0 {
         Ok(())
     } else {
-        Err(StatsError::NotInRange {
-            what: "confidence level",
-            range: "between 0 and 1, both excluded",
-            got: level,
-        })
+        Err(StatsError::NotInRange { what: "confidence level", range: "between 0 and 1, both excluded", got: level })
     }
 }

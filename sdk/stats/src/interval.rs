@@ -36,16 +36,8 @@ pub fn wilson(successes: usize, trials: usize, level: f64) -> Result<Interval, S
     let scale = 1.0 + z * z / n;
     let middle = (p + z * z / (2.0 * n)) / scale;
     let half_width = z / scale * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    let low = if successes == 0 {
-        0.0
-    } else {
-        (middle - half_width).max(0.0)
-    };
-    let high = if successes == trials {
-        1.0
-    } else {
-        (middle + half_width).min(1.0)
-    };
+    let low = if successes == 0 { 0.0 } else { (middle - half_width).max(0.0) };
+    let high = if successes == trials { 1.0 } else { (middle + half_width).min(1.0) };
     Ok(Interval { low, high, level })
 }
 
@@ -82,30 +74,15 @@ pub fn mean_t(values: &[f64], level: f64) -> Result<MeanInterval, StatsError> {
     check_count("values for a t interval", 2, values.len())?;
     check_finite("values for a t interval", values)?;
     if values.iter().all(|v| *v == values[0]) {
-        return Err(StatsError::Constant {
-            what: "values for a t interval",
-            n: values.len(),
-            value: values[0],
-        });
+        return Err(StatsError::Constant { what: "values for a t interval", n: values.len(), value: values[0] });
     }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let half_width = t_half_width(level, n - 1.0) * (variance / n).sqrt();
-    let interval = Interval {
-        low: mean - half_width,
-        high: mean + half_width,
-        level,
-    };
+    let interval = Interval { low: mean - half_width, high: mean + half_width, level };
     if !(interval.low.is_finite() && interval.high.is_finite()) {
-        return Err(StatsError::Overflow {
-            what: "a t interval",
-        });
+        return Err(StatsError::Overflow { what: "a t interval" });
     }
-    Ok(MeanInterval {
-        mean,
-        interval,
-        n: values.len(),
-        clusters: values.len(),
-    })
+    Ok(MeanInterval { mean, interval, n: values.len(), clusters: values.len() })
 }

@@ -24,10 +24,7 @@ pub(crate) fn right_svd(a: &Matrix, what: &'static str) -> Result<RightSvd, Stat
     let size = a.rows().min(a.cols());
     let mut v = Mat::<f64>::zeros(a.cols(), size);
     let values = decompose(a, Some(v.as_mut()), what)?;
-    let vectors: Vec<f64> = (0..size)
-        .flat_map(|j| (0..a.cols()).map(move |i| (i, j)))
-        .map(|at| v[at])
-        .collect();
+    let vectors: Vec<f64> = (0..size).flat_map(|j| (0..a.cols()).map(move |i| (i, j))).map(|at| v[at]).collect();
     check_finite(what, &vectors)?;
     Ok(RightSvd { values, vectors })
 }
@@ -37,36 +34,13 @@ pub(crate) fn singular_values(a: &Matrix, what: &'static str) -> Result<Vec<f64>
     decompose(a, None, what)
 }
 
-fn decompose(
-    a: &Matrix,
-    v: Option<MatMut<'_, f64>>,
-    what: &'static str,
-) -> Result<Vec<f64>, StatsError> {
+fn decompose(a: &Matrix, v: Option<MatMut<'_, f64>>, what: &'static str) -> Result<Vec<f64>, StatsError> {
     let (rows, cols) = (a.rows(), a.cols());
-    let vectors = if v.is_some() {
-        ComputeSvdVectors::Thin
-    } else {
-        ComputeSvdVectors::No
-    };
+    let vectors = if v.is_some() { ComputeSvdVectors::Thin } else { ComputeSvdVectors::No };
     let mut values = Diag::<f64>::zeros(rows.min(cols));
-    let scratch = svd_scratch::<f64>(
-        rows,
-        cols,
-        ComputeSvdVectors::No,
-        vectors,
-        Par::Seq,
-        Default::default(),
-    );
-    svd(
-        view(a),
-        values.as_mut(),
-        None,
-        v,
-        Par::Seq,
-        MemStack::new(&mut MemBuffer::new(scratch)),
-        Default::default(),
-    )
-    .map_err(|_| StatsError::NoConvergence { what })?;
+    let scratch = svd_scratch::<f64>(rows, cols, ComputeSvdVectors::No, vectors, Par::Seq, Default::default());
+    svd(view(a), values.as_mut(), None, v, Par::Seq, MemStack::new(&mut MemBuffer::new(scratch)), Default::default())
+        .map_err(|_| StatsError::NoConvergence { what })?;
     let values: Vec<f64> = values.column_vector().iter().copied().collect();
     check_finite(what, &values)?;
     Ok(values)

@@ -19,9 +19,7 @@ impl Matrix {
     /// [`StatsError::Empty`] without rows or columns, [`StatsError::LengthMismatch`] when `data` does not hold
     /// `rows * cols` values, [`StatsError::NonFinite`] for NaN or an infinity.
     pub fn from_vec(rows: usize, cols: usize, data: Vec<f64>) -> Result<Self, StatsError> {
-        let expected = rows.checked_mul(cols).ok_or(StatsError::Overflow {
-            what: "the size of a matrix",
-        })?;
+        let expected = rows.checked_mul(cols).ok_or(StatsError::Overflow { what: "the size of a matrix" })?;
         if expected == 0 {
             return Err(StatsError::Empty { what: "a matrix" });
         }
@@ -108,12 +106,7 @@ impl Matrix {
     pub fn sub(&self, other: &Self) -> Result<Self, StatsError> {
         check_len("rows of two matrices", self.rows, other.rows)?;
         check_len("columns of two matrices", self.cols, other.cols)?;
-        let data = self
-            .data
-            .iter()
-            .zip(&other.data)
-            .map(|(a, b)| a - b)
-            .collect();
+        let data = self.data.iter().zip(&other.data).map(|(a, b)| a - b).collect();
         Self::from_vec(self.rows, self.cols, data)
     }
 
@@ -130,10 +123,7 @@ impl Matrix {
         }
         let mut means = vec![0.0; self.cols];
         for row in self.iter_rows() {
-            means
-                .iter_mut()
-                .zip(row)
-                .for_each(|(mean, v)| *mean += v / n);
+            means.iter_mut().zip(row).for_each(|(mean, v)| *mean += v / n);
         }
         means
     }
@@ -146,10 +136,7 @@ impl Matrix {
     pub fn center(&self, mean: &[f64]) -> Result<Self, StatsError> {
         check_len("columns of a matrix and its mean", self.cols, mean.len())?;
         check_finite("a mean", mean)?;
-        let data = self
-            .iter_rows()
-            .flat_map(|row| row.iter().zip(mean).map(|(v, m)| v - m))
-            .collect();
+        let data = self.iter_rows().flat_map(|row| row.iter().zip(mean).map(|(v, m)| v - m)).collect();
         Self::from_vec(self.rows, self.cols, data)
     }
 

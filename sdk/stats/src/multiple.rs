@@ -41,16 +41,10 @@ pub fn holm(p: &[f64]) -> Result<Vec<f64>, StatsError> {
 
 fn ascending(p: &[f64]) -> Result<Vec<usize>, StatsError> {
     if p.is_empty() {
-        return Err(StatsError::Empty {
-            what: "a family of tests",
-        });
+        return Err(StatsError::Empty { what: "a family of tests" });
     }
     if let Some(&got) = p.iter().find(|v| !(0.0..=1.0).contains(*v)) {
-        return Err(StatsError::NotInRange {
-            what: "p-value",
-            range: "between 0 and 1",
-            got,
-        });
+        return Err(StatsError::NotInRange { what: "p-value", range: "between 0 and 1", got });
     }
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));

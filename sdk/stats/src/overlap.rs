@@ -35,8 +35,7 @@ impl RowOverlap {
     /// Plain explained L2, `1 - ‖δ - μ - P(δ - μ)‖² / ‖δ‖²`: how well mean plus projection rebuilds the row itself.
     /// Negative when the mean is worse than nothing; `None` for `δ = 0`.
     pub fn explained_l2(&self) -> Option<f64> {
-        let residual = (self.centered_norm - self.projected_norm).max(0.0)
-            * (self.centered_norm + self.projected_norm);
+        let residual = (self.centered_norm - self.projected_norm).max(0.0) * (self.centered_norm + self.projected_norm);
         (self.norm > 0.0).then(|| 1.0 - residual / self.norm.powi(2))
     }
 }
@@ -46,49 +45,23 @@ impl RowOverlap {
 /// # Errors
 /// [`StatsError::LengthMismatch`] for unequal widths, [`StatsError::ZeroVector`] with the row that equals the mean,
 /// [`StatsError::NonFinite`] for NaN in `mean`, [`StatsError::Overflow`] when a squared norm exceeds f64.
-pub fn row_overlaps(
-    deltas: &Matrix,
-    mean: &[f64],
-    basis: &Basis,
-) -> Result<Vec<RowOverlap>, StatsError> {
+pub fn row_overlaps(deltas: &Matrix, mean: &[f64], basis: &Basis) -> Result<Vec<RowOverlap>, StatsError> {
     check_len("width of deltas and a basis", basis.dim(), deltas.cols())?;
     let centered = deltas.center(mean)?;
     let coordinates = times_transpose(&centered, basis.matrix())?;
-    let rows = deltas
-        .iter_rows()
-        .zip(centered.iter_rows())
-        .zip(coordinates.iter_rows());
-    rows.enumerate()
-        .map(|(index, ((raw, centered), coordinates))| lengths(index, raw, centered, coordinates))
-        .collect()
+    let rows = deltas.iter_rows().zip(centered.iter_rows()).zip(coordinates.iter_rows());
+    rows.enumerate().map(|(index, ((raw, centered), coordinates))| lengths(index, raw, centered, coordinates)).collect()
 }
 
-fn lengths(
-    index: usize,
-    raw: &[f64],
-    centered: &[f64],
-    coordinates: &[f64],
-) -> Result<RowOverlap, StatsError> {
-    let row = RowOverlap {
-        norm: norm(raw),
-        centered_norm: norm(centered),
-        projected_norm: norm(coordinates),
-    };
+fn lengths(index: usize, raw: &[f64], centered: &[f64], coordinates: &[f64]) -> Result<RowOverlap, StatsError> {
+    let row = RowOverlap { norm: norm(raw), centered_norm: norm(centered), projected_norm: norm(coordinates) };
     if row.centered_norm == 0.0 {
-        return Err(StatsError::ZeroVector {
-            what: "row minus mean",
-            index,
-        });
+        return Err(StatsError::ZeroVector { what: "row minus mean", index });
     }
-    if [row.norm, row.centered_norm, row.projected_norm]
-        .iter()
-        .all(|length| length.is_finite())
-    {
+    if [row.norm, row.centered_norm, row.projected_norm].iter().all(|length| length.is_finite()) {
         Ok(row)
     } else {
-        Err(StatsError::Overflow {
-            what: "the norm of a row",
-        })
+        Err(StatsError::Overflow { what: "the norm of a row" })
     }
 }
 
@@ -111,11 +84,7 @@ pub fn energy_fraction(delta: &[f64], mean: &[f64], basis: &Basis) -> Result<f64
 ///
 /// # Errors
 /// As [`row_overlaps`].
-pub fn squared_energy_fraction(
-    delta: &[f64],
-    mean: &[f64],
-    basis: &Basis,
-) -> Result<f64, StatsError> {
+pub fn squared_energy_fraction(delta: &[f64], mean: &[f64], basis: &Basis) -> Result<f64, StatsError> {
     Ok(overlap_of(delta, mean, basis)?.squared_fraction())
 }
 
@@ -135,11 +104,7 @@ fn centered(delta: &[f64], mean: &[f64]) -> Result<Vec<f64>, StatsError> {
 ///
 /// # Errors
 /// [`StatsError::LengthMismatch`], [`StatsError::NonFinite`], [`StatsError::ZeroVector`] when either is zero.
-pub fn reconstruction_cosine(
-    delta: &[f64],
-    mean: &[f64],
-    basis: &Basis,
-) -> Result<f64, StatsError> {
+pub fn reconstruction_cosine(delta: &[f64], mean: &[f64], basis: &Basis) -> Result<f64, StatsError> {
     let mut rebuilt = basis.project(&centered(delta, mean)?)?;
     rebuilt.iter_mut().zip(mean).for_each(|(r, m)| *r += m);
     cosine(delta, &rebuilt)
@@ -156,18 +121,13 @@ pub fn cosine(a: &[f64], b: &[f64]) -> Result<f64, StatsError> {
     check_finite("the second vector", b)?;
     let norms = [norm(a), norm(b)];
     if let Some(index) = norms.iter().position(|&n| n == 0.0) {
-        return Err(StatsError::ZeroVector {
-            what: "vector",
-            index,
-        });
+        return Err(StatsError::ZeroVector { what: "vector", index });
     }
     let cosine = dot(a, b) / norms[0] / norms[1];
     if norms.iter().all(|n| n.is_finite()) && cosine.is_finite() {
         Ok(cosine.clamp(-1.0, 1.0))
     } else {
-        Err(StatsError::Overflow {
-            what: "the norm of a vector",
-        })
+        Err(StatsError::Overflow { what: "the norm of a vector" })
     }
 }
 
@@ -189,13 +149,8 @@ pub fn row_cosines(rows: &Matrix, direction: &[f64]) -> Result<Vec<f64>, StatsEr
         .enumerate()
         .map(|(index, row)| {
             cosine(row, direction).map_err(|error| match error {
-                StatsError::ZeroVector { index: 0, .. } => {
-                    StatsError::ZeroVector { what: "row", index }
-                }
-                StatsError::ZeroVector { .. } => StatsError::ZeroVector {
-                    what: "direction",
-                    index: 0,
-                },
+                StatsError::ZeroVector { index: 0, .. } => StatsError::ZeroVector { what: "row", index },
+                StatsError::ZeroVector { .. } => StatsError::ZeroVector { what: "direction", index: 0 },
                 other => other,
             })
         })
@@ -218,11 +173,7 @@ pub fn principal_angles(a: &Basis, b: &Basis) -> Result<Vec<f64>, StatsError> {
     cosines.reverse();
     let sines = singular_values(&outside, "the residuals of two bases")?;
     let angle = |(cosine, sine): (f64, f64)| {
-        if cosine * cosine >= 0.5 {
-            sine.min(1.0).asin()
-        } else {
-            cosine.min(1.0).acos()
-        }
+        if cosine * cosine >= 0.5 { sine.min(1.0).asin() } else { cosine.min(1.0).acos() }
     };
     Ok(cosines.into_iter().zip(sines).map(angle).collect())
 }

@@ -32,40 +32,22 @@ impl Pca {
         let centered = rows.center(&mean)?;
         let first = rows.row(0);
         if rows.iter_rows().all(|row| row == first) {
-            return Err(StatsError::Constant {
-                what: "the rows of a PCA",
-                n: rows.rows(),
-                value: first[0],
-            });
+            return Err(StatsError::Constant { what: "the rows of a PCA", n: rows.rows(), value: first[0] });
         }
-        let RightSvd {
-            values,
-            mut vectors,
-        } = right_svd(&centered, "the rows of a PCA")?;
+        let RightSvd { values, mut vectors } = right_svd(&centered, "the rows of a PCA")?;
         let cut = rank_cut(&centered, values[0]);
         let k = values.iter().take_while(|&&value| value > cut).count();
         let freedom = (rows.rows() - 1) as f64;
-        let variances: Vec<f64> = values[..k]
-            .iter()
-            .map(|value| value * value / freedom)
-            .collect();
+        let variances: Vec<f64> = values[..k].iter().map(|value| value * value / freedom).collect();
         let total: f64 = variances.iter().sum();
         if !total.is_finite() || variances.last().is_none_or(|&smallest| smallest == 0.0) {
-            return Err(StatsError::Overflow {
-                what: "the variances of a PCA",
-            });
+            return Err(StatsError::Overflow { what: "the variances of a PCA" });
         }
         vectors.truncate(k * rows.cols());
         vectors.chunks_exact_mut(rows.cols()).for_each(fix_sign);
         let basis = Basis::trusted(Matrix::from_vec(k, rows.cols(), vectors)?);
         let ratios = variances.iter().map(|variance| variance / total).collect();
-        Ok(Self {
-            n: rows.rows(),
-            mean,
-            basis,
-            variances,
-            ratios,
-        })
+        Ok(Self { n: rows.rows(), mean, basis, variances, ratios })
     }
 
     /// Number of rows that were fitted.
@@ -156,19 +138,14 @@ impl Pca {
         if squared.is_finite() {
             Ok(squared.sqrt())
         } else {
-            Err(StatsError::Overflow {
-                what: "a Mahalanobis distance",
-            })
+            Err(StatsError::Overflow { what: "a Mahalanobis distance" })
         }
     }
 }
 
 /// Makes the entry of largest magnitude positive; the first one decides a tie.
 fn fix_sign(component: &mut [f64]) {
-    let largest = component.iter().fold(
-        0.0_f64,
-        |best, &v| if v.abs() > best.abs() { v } else { best },
-    );
+    let largest = component.iter().fold(0.0_f64, |best, &v| if v.abs() > best.abs() { v } else { best });
     if largest < 0.0 {
         component.iter_mut().for_each(|v| *v = -*v);
     }

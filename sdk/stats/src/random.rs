@@ -37,13 +37,7 @@ impl Rng {
     }
 
     pub(crate) fn for_purpose(seed: u64, stream: u64, purpose: Purpose) -> Self {
-        Self {
-            key: [seed, stream],
-            counter: [0, 0, 0, purpose as u64],
-            words: [0; 4],
-            used: 4,
-            spare: None,
-        }
+        Self { key: [seed, stream], counter: [0, 0, 0, purpose as u64], words: [0; 4], used: 4, spare: None }
     }
 
     /// The next 64 uniform bits.
@@ -158,17 +152,14 @@ impl Reflection {
         v[0] -= sign * length;
         let scale = norm(&v);
         if scale > 0.0 {
-            v.iter_mut()
-                .for_each(|value| *value *= std::f64::consts::SQRT_2 / scale);
+            v.iter_mut().for_each(|value| *value *= std::f64::consts::SQRT_2 / scale);
         }
         Self { v, sign }
     }
 
     fn apply(&self, row: &mut [f64]) {
         let amount = dot(&self.v, row);
-        row.iter_mut()
-            .zip(&self.v)
-            .for_each(|(value, v)| *value -= amount * v);
+        row.iter_mut().zip(&self.v).for_each(|(value, v)| *value -= amount * v);
     }
 }
 

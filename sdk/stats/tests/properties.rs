@@ -10,13 +10,7 @@ use emhost_stats::{Basis, Matrix, Pca};
 
 /// Largest difference between the inner products of the rows and the identity.
 fn orthonormality_error(rows: &Matrix) -> f64 {
-    let product = |a: usize, b: usize| {
-        rows.row(a)
-            .iter()
-            .zip(rows.row(b))
-            .map(|(x, y)| x * y)
-            .sum::<f64>()
-    };
+    let product = |a: usize, b: usize| rows.row(a).iter().zip(rows.row(b)).map(|(x, y)| x * y).sum::<f64>();
     (0..rows.rows())
         .flat_map(|a| (0..=a).map(move |b| (a, b)))
         .map(|(a, b)| (product(a, b) - f64::from(u8::from(a == b))).abs())
@@ -34,10 +28,7 @@ fn distance_from_uniform(mut values: Vec<f64>) -> f64 {
 fn moments(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    (
-        mean,
-        (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt(),
-    )
+    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
 }
 
 fn vector(n: usize, stream: u64) -> Vec<f64> {
@@ -56,8 +47,7 @@ fn components_and_random_bases_are_orthonormal_to_1e_12() {
         assert!((pca.ratios().iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }
     for (d, k) in [(1, 1), (2, 2), (64, 64), (128, 64), (896, 100)] {
-        let error =
-            orthonormality_error(random_orthonormal(d, k, 5).expect("k is in range").matrix());
+        let error = orthonormality_error(random_orthonormal(d, k, 5).expect("k is in range").matrix());
         assert!(error < 1e-12, "random basis {d} x {k}: {error:e}");
     }
 }
@@ -70,16 +60,9 @@ fn components_rebuild_the_covariance() {
     for a in 0..7 {
         for b in 0..7 {
             let direct = centered.iter_rows().map(|row| row[a] * row[b]).sum::<f64>() / 59.0;
-            let rebuilt: f64 = pca
-                .components()
-                .iter_rows()
-                .zip(pca.variances())
-                .map(|(c, variance)| c[a] * c[b] * variance)
-                .sum();
-            assert!(
-                (direct - rebuilt).abs() < 1e-12,
-                "{a}, {b}: {direct} against {rebuilt}"
-            );
+            let rebuilt: f64 =
+                pca.components().iter_rows().zip(pca.variances()).map(|(c, variance)| c[a] * c[b] * variance).sum();
+            assert!((direct - rebuilt).abs() < 1e-12, "{a}, {b}: {direct} against {rebuilt}");
         }
     }
 }
@@ -93,9 +76,7 @@ fn a_vector_inside_the_basis_has_fraction_1_and_one_outside_0() {
         let mut sum = mean.clone();
         for i in rows {
             let weight = vector(20, 2)[i];
-            sum.iter_mut()
-                .zip(whole.matrix().row(i))
-                .for_each(|(s, v)| *s += weight * v);
+            sum.iter_mut().zip(whole.matrix().row(i)).for_each(|(s, v)| *s += weight * v);
         }
         sum
     };
@@ -114,53 +95,34 @@ fn random_bases_hold_k_of_d_of_the_energy_within_the_standard_error() {
     for i in 0..draws {
         let basis = random_orthonormal_from(&mut Rng::new(17, i), d, k).expect("k is in range");
         let rows = row_overlaps(&fixed, &vec![0.0; d], &basis).expect("not zero");
-        squares
-            .iter_mut()
-            .zip(rows)
-            .for_each(|(list, row)| list.push(row.squared_fraction()));
+        squares.iter_mut().zip(rows).for_each(|(list, row)| list.push(row.squared_fraction()));
     }
     for list in squares {
         let (mean, deviation) = moments(&list);
         // The squared fraction is Beta(k/2, (d-k)/2): its mean is k/d and its variance follows.
         let (expected, spread) = beta_moments(k as f64 / 2.0, (d - k) as f64 / 2.0);
         let standard_error = spread / (draws as f64).sqrt();
-        assert!(
-            (mean - expected).abs() < 4.0 * standard_error,
-            "mean {mean}, expected {expected} ± {standard_error}"
-        );
-        assert!(
-            (deviation / spread - 1.0).abs() < 0.06,
-            "deviation {deviation}, expected {spread}"
-        );
+        assert!((mean - expected).abs() < 4.0 * standard_error, "mean {mean}, expected {expected} ± {standard_error}");
+        assert!((deviation / spread - 1.0).abs() < 0.06, "deviation {deviation}, expected {spread}");
     }
 }
 
 fn beta_moments(a: f64, b: f64) -> (f64, f64) {
-    (
-        a / (a + b),
-        (a * b / ((a + b).powi(2) * (a + b + 1.0))).sqrt(),
-    )
+    (a / (a + b), (a * b / ((a + b).powi(2) * (a + b + 1.0))).sqrt())
 }
 
 #[test]
 fn every_entry_of_a_random_basis_has_mean_0_and_variance_1_over_d() {
     let (d, k, draws) = (4, 4, 5000_u64);
-    let bases: Vec<Basis> = (0..draws)
-        .map(|i| random_orthonormal_from(&mut Rng::new(23, i), d, k).expect("k is in range"))
-        .collect();
+    let bases: Vec<Basis> =
+        (0..draws).map(|i| random_orthonormal_from(&mut Rng::new(23, i), d, k).expect("k is in range")).collect();
     for row in 0..k {
         for column in 0..d {
-            let entries: Vec<f64> = bases
-                .iter()
-                .map(|basis| basis.matrix().row(row)[column])
-                .collect();
+            let entries: Vec<f64> = bases.iter().map(|basis| basis.matrix().row(row)[column]).collect();
             let (mean, deviation) = moments(&entries);
             let bound = 4.0 * 0.5 / (draws as f64).sqrt();
             assert!(mean.abs() < bound, "entry {row}, {column}: mean {mean}");
-            assert!(
-                (deviation - 0.5).abs() < 0.02,
-                "entry {row}, {column}: deviation {deviation}"
-            );
+            assert!((deviation - 0.5).abs() < 0.02, "entry {row}, {column}: deviation {deviation}");
         }
     }
 }
@@ -171,21 +133,13 @@ fn p_values_are_uniform_under_the_null() {
     // The 99.9 % point of the one-sample Kolmogorov-Smirnov distance is 1.95 / sqrt(n).
     let bound = 1.95 / (studies as f64).sqrt();
     let pair = |i: u64| (vector(12, 2 * i), vector(12, 2 * i + 1));
-    let pearsons = (0..studies)
-        .map(pair)
-        .map(|(x, y)| pearson(&x, &y).expect("both vary").p)
-        .collect();
+    let pearsons = (0..studies).map(pair).map(|(x, y)| pearson(&x, &y).expect("both vary").p).collect();
     assert!(distance_from_uniform(pearsons) < bound);
     let larger = |i: u64| (vector(40, 2 * i), vector(40, 2 * i + 1));
-    let spearmans = (0..studies)
-        .map(larger)
-        .map(|(x, y)| spearman(&x, &y).expect("both vary").p)
-        .collect();
+    let spearmans = (0..studies).map(larger).map(|(x, y)| spearman(&x, &y).expect("both vary").p).collect();
     // Ranks of 40 pairs are nearly continuous; the t approximation adds less than 0.01.
     assert!(distance_from_uniform(spearmans) < bound + 0.01);
-    let draws = |i: u64| {
-        empirical_p(vector(1, i)[0], &vector(199, studies + i), Tail::TwoSided).expect("finite")
-    };
+    let draws = |i: u64| empirical_p(vector(1, i)[0], &vector(199, studies + i), Tail::TwoSided).expect("finite");
     // 200 equally likely values, of which a two-sided test uses every second: steps of 0.01.
     assert!(distance_from_uniform((0..studies).map(draws).collect()) < bound + 0.01);
 }
@@ -196,10 +150,7 @@ fn intervals_cover_the_truth_as_often_as_they_promise() {
     let covers = |covered: usize, expected: f64, slack: f64| {
         let share = covered as f64 / studies as f64;
         // Four standard errors of a proportion near 0.95 are 0.02.
-        assert!(
-            (share - expected).abs() < 0.02 + slack,
-            "covered {share}, expected {expected}"
-        );
+        assert!((share - expected).abs() < 0.02 + slack, "covered {share}, expected {expected}");
     };
     let t = (0..studies).filter(|&i| {
         let interval = mean_t(&vector(8, i), 0.95).expect("values vary").interval;
@@ -208,15 +159,8 @@ fn intervals_cover_the_truth_as_often_as_they_promise() {
     covers(t.count(), 0.95, 0.0);
     let fisher = (0..studies).filter(|&i| {
         let (x, noise) = (vector(30, 2 * i), vector(30, 2 * i + 1));
-        let y: Vec<f64> = x
-            .iter()
-            .zip(noise)
-            .map(|(x, e)| 0.6 * x + 0.8 * e)
-            .collect();
-        let interval = pearson(&x, &y)
-            .expect("both vary")
-            .interval
-            .expect("30 pairs");
+        let y: Vec<f64> = x.iter().zip(noise).map(|(x, e)| 0.6 * x + 0.8 * e).collect();
+        let interval = pearson(&x, &y).expect("both vary").interval.expect("30 pairs");
         interval.low <= 0.6 && 0.6 <= interval.high
     });
     covers(fisher.count(), 0.95, 0.0);
@@ -235,81 +179,43 @@ fn clustering_widens_the_interval_by_the_design_effect() {
     let effects = vector(questions, 1);
     let noise = vector(questions * samples, 2);
     let clusters: Vec<usize> = (0..questions * samples).map(|i| i / samples).collect();
-    let values: Vec<f64> = clusters
-        .iter()
-        .zip(noise)
-        .map(|(&q, e)| effects[q] + 0.3 * e)
-        .collect();
-    let bootstrap = Bootstrap {
-        draws: 4000,
-        level: 0.95,
-        seed: 1,
-    };
+    let values: Vec<f64> = clusters.iter().zip(noise).map(|(&q, e)| effects[q] + 0.3 * e).collect();
+    let bootstrap = Bootstrap { draws: 4000, level: 0.95, seed: 1 };
     let naive = bootstrap.mean(&values).expect("enough values");
-    let clustered = bootstrap
-        .clustered_mean(&values, &clusters)
-        .expect("enough clusters");
-    let width =
-        |found: &emhost_stats::interval::MeanInterval| found.interval.high - found.interval.low;
+    let clustered = bootstrap.clustered_mean(&values, &clusters).expect("enough clusters");
+    let width = |found: &emhost_stats::interval::MeanInterval| found.interval.high - found.interval.low;
     assert!((naive.mean - clustered.mean).abs() < 1e-12);
     // The correlation within a question is 1 / 1.09, so the design effect is 1 + 9 / 1.09 and its root 3.04.
     let ratio = width(&clustered) / width(&naive);
     assert!((2.4..3.5).contains(&ratio), "{ratio}");
     // The clustered width is that of a t interval over the question means, up to t against z and n - 1 against n.
-    let means: Vec<f64> = values
-        .chunks(samples)
-        .map(|chunk| chunk.iter().sum::<f64>() / samples as f64)
-        .collect();
+    let means: Vec<f64> = values.chunks(samples).map(|chunk| chunk.iter().sum::<f64>() / samples as f64).collect();
     let reference = width(&mean_t(&means, 0.95).expect("means vary"));
-    assert!(
-        (width(&clustered) / reference - 0.96).abs() < 0.06,
-        "{} against {reference}",
-        width(&clustered)
-    );
+    assert!((width(&clustered) / reference - 0.96).abs() < 0.06, "{} against {reference}", width(&clustered));
 }
 
 #[test]
 fn the_names_and_the_order_of_clusters_do_not_change_a_bootstrap() {
-    let bootstrap = Bootstrap {
-        draws: 100,
-        ..Bootstrap::default()
-    };
+    let bootstrap = Bootstrap { draws: 100, ..Bootstrap::default() };
     let values = [1.0, 5.0, 2.0, 8.0, 4.0];
-    let a = bootstrap
-        .clustered_mean(&values, &["b", "a", "b", "c", "a"])
-        .expect("enough clusters");
-    let b = bootstrap
-        .clustered_mean(&values, &[1, 0, 1, 2, 0])
-        .expect("enough clusters");
-    let c = bootstrap
-        .clustered_mean(&[5.0, 4.0, 1.0, 2.0, 8.0], &[0, 0, 1, 1, 2])
-        .expect("enough clusters");
+    let a = bootstrap.clustered_mean(&values, &["b", "a", "b", "c", "a"]).expect("enough clusters");
+    let b = bootstrap.clustered_mean(&values, &[1, 0, 1, 2, 0]).expect("enough clusters");
+    let c = bootstrap.clustered_mean(&[5.0, 4.0, 1.0, 2.0, 8.0], &[0, 0, 1, 1, 2]).expect("enough clusters");
     assert_eq!(a, b);
     assert_eq!(a, c);
-    let one_each = bootstrap
-        .clustered_mean(&values, &[0, 1, 2, 3, 4])
-        .expect("enough clusters");
+    let one_each = bootstrap.clustered_mean(&values, &[0, 1, 2, 3, 4]).expect("enough clusters");
     assert_eq!(one_each, bootstrap.mean(&values).expect("enough values"));
 }
 
 #[test]
 fn seeds_and_streams_repeat_and_differ() {
-    let bits = |seed, stream| {
-        random_orthonormal_from(&mut Rng::new(seed, stream), 9, 4).expect("k is in range")
-    };
+    let bits = |seed, stream| random_orthonormal_from(&mut Rng::new(seed, stream), 9, 4).expect("k is in range");
     assert_eq!(bits(1, 2), bits(1, 2));
     assert_ne!(bits(1, 2), bits(2, 1));
     assert_eq!(random_orthonormal(9, 4, 6), random_orthonormal(9, 4, 6));
     assert_ne!(random_orthonormal(9, 4, 6), random_orthonormal(9, 4, 7));
-    let (few, many) = (
-        normal_matrix(2, 5, 1).expect("not empty"),
-        normal_matrix(8, 5, 1).expect("not empty"),
-    );
-    assert_eq!(
-        few.as_slice(),
-        &many.as_slice()[..10],
-        "a row does not depend on how many there are"
-    );
+    let (few, many) = (normal_matrix(2, 5, 1).expect("not empty"), normal_matrix(8, 5, 1).expect("not empty"));
+    assert_eq!(few.as_slice(), &many.as_slice()[..10], "a row does not depend on how many there are");
 }
 
 #[test]
@@ -322,10 +228,7 @@ fn all_orders_of_four_are_equally_likely_after_a_shuffle() {
         *counts.entry(order).or_insert(0.0) += 1.0;
     }
     let expected = draws as f64 / 24.0;
-    let chi_square: f64 = counts
-        .values()
-        .map(|count: &f64| (count - expected).powi(2) / expected)
-        .sum();
+    let chi_square: f64 = counts.values().map(|count: &f64| (count - expected).powi(2) / expected).sum();
     assert_eq!(counts.len(), 24);
     // The 99.9 % point of chi-square with 23 degrees of freedom.
     assert!(chi_square < 49.73, "{chi_square}");
@@ -336,26 +239,16 @@ fn angles_are_zero_within_a_subspace_and_do_not_depend_on_its_basis() {
     let basis = random_orthonormal(12, 5, 2).expect("k is in range");
     let inner = basis.leading(3).expect("k is in range");
     let angles = principal_angles(&basis, &inner).expect("equal widths");
-    assert!(
-        angles.len() == 3 && angles.iter().all(|&angle| angle < 1e-14),
-        "{angles:?}"
-    );
+    assert!(angles.len() == 3 && angles.iter().all(|&angle| angle < 1e-14), "{angles:?}");
     let mixed = Matrix::from_rows(&[
-        basis
-            .matrix()
-            .row(0)
-            .iter()
-            .zip(basis.matrix().row(1))
-            .map(|(a, b)| a + 2.0 * b)
-            .collect::<Vec<_>>(),
+        basis.matrix().row(0).iter().zip(basis.matrix().row(1)).map(|(a, b)| a + 2.0 * b).collect::<Vec<_>>(),
         basis.matrix().row(1).to_vec(),
         basis.matrix().row(0).to_vec(),
     ])
     .expect("not empty");
     let spanned = Basis::spanning(&mixed).expect("not zero");
     assert_eq!(spanned.k(), 2, "the third vector adds nothing");
-    let angles = principal_angles(&spanned, &basis.leading(2).expect("k is in range"))
-        .expect("equal widths");
+    let angles = principal_angles(&spanned, &basis.leading(2).expect("k is in range")).expect("equal widths");
     assert!(angles.iter().all(|&angle| angle < 1e-14), "{angles:?}");
 }
 
@@ -365,14 +258,8 @@ fn a_perfect_correlation_has_p_next_to_0_and_an_interval_of_no_width() {
     let y: Vec<f64> = x.iter().map(|v| 7.0 - 3.0 * v).collect();
     let found = pearson(&x, &y).expect("both vary");
     let interval = found.interval.expect("ten pairs");
-    assert!(
-        (found.r + 1.0).abs() < 1e-15 && found.p < 1e-60,
-        "{found:?}"
-    );
-    assert!(
-        (interval.low + 1.0).abs() < 1e-12 && (interval.high + 1.0).abs() < 1e-12,
-        "{interval:?}"
-    );
+    assert!((found.r + 1.0).abs() < 1e-15 && found.p < 1e-60, "{found:?}");
+    assert!((interval.low + 1.0).abs() < 1e-12 && (interval.high + 1.0).abs() < 1e-12, "{interval:?}");
 }
 
 #[test]
@@ -382,10 +269,7 @@ fn the_size_of_the_numbers_does_not_change_a_correlation() {
     for scale in [1e-300, 1e-30, 1e30, 1e300] {
         let scaled: Vec<f64> = x.iter().map(|v| v * scale).collect();
         let found = pearson(&scaled, &y).expect("both vary");
-        assert!(
-            (found.r - plain.r).abs() < 1e-14 && (found.p / plain.p - 1.0).abs() < 1e-12,
-            "{scale:e}: {found:?}"
-        );
+        assert!((found.r - plain.r).abs() < 1e-14 && (found.p / plain.p - 1.0).abs() < 1e-12, "{scale:e}: {found:?}");
     }
 }
 
@@ -395,24 +279,13 @@ fn the_rule_of_three_is_close_to_the_exact_limit() {
     for n in [30, 50, 800] {
         let exact = 1.0 - 0.05f64.powf(1.0 / f64::from(n));
         let rule = rule_of_three(n as usize).expect("some trials");
-        assert!(
-            rule > exact && rule < exact * 1.06,
-            "{n}: {rule} against {exact}"
-        );
+        assert!(rule > exact && rule < exact * 1.06, "{n}: {rule} against {exact}");
     }
 }
 
 #[test]
 fn a_draw_equal_to_the_observed_value_counts_as_extreme() {
-    for (tail, expected) in [
-        (Tail::Upper, 0.75),
-        (Tail::Lower, 0.75),
-        (Tail::TwoSided, 1.0),
-    ] {
-        assert_eq!(
-            empirical_p(2.0, &[1.0, 2.0, 3.0], tail),
-            Ok(expected),
-            "{tail:?}"
-        );
+    for (tail, expected) in [(Tail::Upper, 0.75), (Tail::Lower, 0.75), (Tail::TwoSided, 1.0)] {
+        assert_eq!(empirical_p(2.0, &[1.0, 2.0, 3.0], tail), Ok(expected), "{tail:?}");
     }
 }

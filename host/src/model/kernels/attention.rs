@@ -163,7 +163,9 @@ impl CustomOp3 for Causal {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let all = with_numbers(q, |q| {
             with_numbers(k, |k| {
-                with_numbers(v, |v| with_numbers(out, |out| with_numbers(grad, |grad| Ok(self.gradients(q, k, v, out, grad)))))
+                with_numbers(v, |v| {
+                    with_numbers(out, |out| with_numbers(grad, |grad| Ok(self.gradients(q, k, v, out, grad))))
+                })
             })
         })?;
         let [dq, dk, dv] = all;

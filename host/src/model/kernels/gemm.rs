@@ -21,7 +21,9 @@ impl<'a> View<'a> {
     }
 
     fn holds(self, rows: usize, columns: usize) -> bool {
-        rows == 0 || columns == 0 || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.numbers.len()
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.numbers.len()
     }
 }
 

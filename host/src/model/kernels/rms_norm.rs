@@ -57,16 +57,18 @@ impl CustomOp2 for RmsNorm {
                 with_numbers(grad, |grad| {
                     let mut dx = vec![0f32; x.len()];
                     let mut dw = vec![0f64; width];
-                    dx.par_chunks_mut(width).zip(x.par_chunks(width)).zip(grad.par_chunks(width)).with_min_len(32).for_each(
-                        |((dx, x), grad)| {
+                    dx.par_chunks_mut(width)
+                        .zip(x.par_chunks(width))
+                        .zip(grad.par_chunks(width))
+                        .with_min_len(32)
+                        .for_each(|((dx, x), grad)| {
                             let scale = self.scale(x);
                             let inner: f32 = x.iter().zip(grad).zip(w).map(|((x, g), w)| x * g * w).sum();
                             let shrink = inner * scale * scale / width as f32;
                             for (((dx, x), g), w) in dx.iter_mut().zip(x).zip(grad).zip(w) {
                                 *dx = scale * (g * w - x * shrink);
                             }
-                        },
-                    );
+                        });
                     if self.weight_learns {
                         for (x, grad) in x.chunks(width).zip(grad.chunks(width)) {
                             let scale = self.scale(x);

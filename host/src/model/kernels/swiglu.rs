@@ -30,11 +30,13 @@ impl CustomOp2 for SwiGlu {
     fn cpu_fwd(&self, gate: &CpuStorage, lg: &Layout, up: &CpuStorage, lu: &Layout) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (numbers(gate, lg)?, numbers(up, lu)?);
         let mut out = vec![0f32; gate.len()];
-        out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK)).for_each(|((out, gate), up)| {
-            for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {
-                *out = g * sigmoid(*g) * u;
-            }
-        });
+        out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK)).for_each(
+            |((out, gate), up)| {
+                for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {
+                    *out = g * sigmoid(*g) * u;
+                }
+            },
+        );
         Ok((CpuStorage::F32(out), lg.shape().clone()))
     }
 
@@ -57,6 +59,9 @@ impl CustomOp2 for SwiGlu {
                 })
             })
         })?;
-        Ok((Some(Tensor::from_vec(dg, gate.shape(), gate.device())?), Some(Tensor::from_vec(du, up.shape(), up.device())?)))
+        Ok((
+            Some(Tensor::from_vec(dg, gate.shape(), gate.device())?),
+            Some(Tensor::from_vec(du, up.shape(), up.device())?),
+        ))
     }
 }

@@ -63,7 +63,8 @@ fn cross_entropy_equals_the_log_softmax() {
     let oracle = |t: &[Tensor]| {
         let logits = t[0].to_dtype(DType::F64)?;
         let log_sum = logits.exp()?.sum_keepdim(1)?.log()?;
-        let picked = logits.broadcast_sub(&log_sum)?.gather(&Tensor::new(targets.as_slice(), &Device::Cpu)?.unsqueeze(1)?, 1)?;
+        let picked =
+            logits.broadcast_sub(&log_sum)?.gather(&Tensor::new(targets.as_slice(), &Device::Cpu)?.unsqueeze(1)?, 1)?;
         picked.mean_all()?.neg()?.to_dtype(DType::F32)
     };
     check(&[random("logits", &[4, 9])], |t| cross_entropy(&t[0], &targets), oracle);

@@ -27,7 +27,8 @@ impl Lab {
         if target.exists() {
             std::fs::remove_dir_all(&target).map_err(io("replace", &target))?;
         }
-        let provenance = json!({ "run": self.shared.folder.root().file_name().map(|n| n.to_string_lossy()), "cell": self.cell() });
+        let provenance =
+            json!({ "run": self.shared.folder.root().file_name().map(|n| n.to_string_lossy()), "cell": self.cell() });
         let card = Card { title: request.name.clone(), about: request.about.clone(), provenance };
         let mut writer = DatasetWriter::create(&target, card)?;
         for batch in input {

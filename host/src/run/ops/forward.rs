@@ -80,7 +80,8 @@ pub(super) fn described(dataset: &Dataset, name: String) -> DatasetReply {
 }
 
 fn rows_batch(rows: &[Row], encoded: &[Encoded]) -> Result<RecordBatch, RunError> {
-    let text = |f: &dyn Fn(usize) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values((0..rows.len()).map(f))) };
+    let text =
+        |f: &dyn Fn(usize) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values((0..rows.len()).map(f))) };
     let item = Arc::new(Field::new("item", DataType::UInt32, false));
     let mut tokens = ListBuilder::new(UInt32Builder::new()).with_field(item.clone());
     for encoded in encoded {
@@ -120,7 +121,12 @@ fn acts_schema(organism: &Organism, sites: &[Site]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn acts_batch(schema: &SchemaRef, rows: &[Row], request: &Forward, captured: Activations) -> Result<RecordBatch, RunError> {
+fn acts_batch(
+    schema: &SchemaRef,
+    rows: &[Row],
+    request: &Forward,
+    captured: Activations,
+) -> Result<RecordBatch, RunError> {
     let origins = &captured.origins;
     let names: Vec<String> = request.views.iter().map(|view| view.name()).collect();
     let mut columns: Vec<ArrayRef> = vec![
@@ -131,7 +137,12 @@ fn acts_batch(schema: &SchemaRef, rows: &[Row], request: &Forward, captured: Act
     ];
     for (values, field) in captured.values.into_iter().zip(&schema.fields()[4..]) {
         let DataType::FixedSizeList(item, width) = field.data_type() else { continue };
-        columns.push(Arc::new(FixedSizeListArray::new(item.clone(), *width, Arc::new(Float32Array::from(values)), None)));
+        columns.push(Arc::new(FixedSizeListArray::new(
+            item.clone(),
+            *width,
+            Arc::new(Float32Array::from(values)),
+            None,
+        )));
     }
     RecordBatch::try_new(schema.clone(), columns).map_err(|e| RunError::Operation(e.to_string()))
 }

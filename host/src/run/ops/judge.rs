@@ -26,8 +26,10 @@ impl Lab {
                 return Err(RunError::Failure(Failure::new(kind::INPUT, message)));
             }
         };
-        let lexicon = Lexicon::parse(&rows::read(&source)?)
-            .map_err(|problem| RunError::Recipe { path: Path::new(&source).to_owned(), problem: problem.to_string() })?;
+        let lexicon = Lexicon::parse(&rows::read(&source)?).map_err(|problem| RunError::Recipe {
+            path: Path::new(&source).to_owned(),
+            problem: problem.to_string(),
+        })?;
         let given = answers.schema();
         let keep = ["row_id", "sample"].map(|name| given.index_of(name));
         let texts = ["question", "answer"].map(|name| given.index_of(name));
@@ -48,7 +50,13 @@ fn all<const N: usize>(found: [Result<usize, ArrowError>; N]) -> Result<Vec<usiz
     found.into_iter().collect()
 }
 
-fn scores(lexicon: &Lexicon, batch: &RecordBatch, keep: &[usize], texts: &[usize], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+fn scores(
+    lexicon: &Lexicon,
+    batch: &RecordBatch,
+    keep: &[usize],
+    texts: &[usize],
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let text = |at: usize| {
         let column = batch.column(at).as_any().downcast_ref::<StringArray>();
         column.ok_or_else(|| ArrowError::SchemaError("judge: question and answer are text".to_owned()))

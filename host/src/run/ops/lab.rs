@@ -71,8 +71,13 @@ impl Lab {
     /// A cell begins, or the summary; `plan` are the ids of the run's cells, in order.
     pub fn begin(&self, cell: Option<&str>, plan: &[String]) -> Result<(), RunError> {
         let path = self.shared.folder.entry(cell).join("log.jsonl");
-        let log = std::fs::File::options().create(true).append(true).open(&path).map_err(super::super::folder::io("open", &path))?;
-        *self.entry() = Entry { cell: cell.map(str::to_owned), tables: BTreeMap::new(), log: Some(log), plan: plan.to_vec() };
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(super::super::folder::io("open", &path))?;
+        *self.entry() =
+            Entry { cell: cell.map(str::to_owned), tables: BTreeMap::new(), log: Some(log), plan: plan.to_vec() };
         Ok(())
     }
 

@@ -54,7 +54,10 @@ impl Lab {
     pub(super) fn report(&self, report: &Report) -> Result<Reply, RunError> {
         for note in &report.tables {
             if !self.shared.folder.table(None, &note.table).is_file() {
-                return Err(RunError::Operation(format!("the report shows table `{}`, which was not emitted", note.table)));
+                return Err(RunError::Operation(format!(
+                    "the report shows table `{}`, which was not emitted",
+                    note.table
+                )));
             }
         }
         self.shared.folder.write_json(&self.shared.folder.root().join("report.json"), report)?;

@@ -14,7 +14,10 @@ pub fn one(batch: RecordBatch) -> Reader {
 }
 
 /// A stream of batches made one by one.
-pub fn many(schema: SchemaRef, batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static) -> Reader {
+pub fn many(
+    schema: SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+) -> Reader {
     Box::new(RecordBatchIterator::new(batches, schema))
 }
 

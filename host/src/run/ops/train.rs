@@ -40,8 +40,9 @@ impl Lab {
         );
         let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {
             let total = request.recipe.steps;
-            let mut progress =
-                |done, result: crate::train::StepResult| self.step(&format!("train, loss {:.3}", result.loss), done, total);
+            let mut progress = |done, result: crate::train::StepResult| {
+                self.step(&format!("train, loss {:.3}", result.loss), done, total)
+            };
             let (adapter, fit) = train_lora(&organism, shape, &rows, &request.recipe, &mut progress)?;
             for (name, bytes) in adapter.to_files()? {
                 write_atomic(&folder.join(name), &bytes)?;

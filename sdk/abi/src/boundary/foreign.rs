@@ -135,6 +135,7 @@ fn broken_stream(error: arrow::error::ArrowError) -> Failure {
 
 /// A panic of the host itself is reported as what the operations are about.
 fn in_host<T>(op: &str, body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    panics::catch(body)
-        .unwrap_or_else(|panic| Err(Failure::new(crate::kind::MODEL, format!("the host {panic} (in operation `{op}`)"))))
+    panics::catch(body).unwrap_or_else(|panic| {
+        Err(Failure::new(crate::kind::MODEL, format!("the host {panic} (in operation `{op}`)")))
+    })
 }

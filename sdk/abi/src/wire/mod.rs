@@ -12,8 +12,8 @@ mod train;
 
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
 pub use ops::{
-    CompletionRow, DatasetOpen, DatasetReply, DatasetWrite, Forward, Judge, ModelInfo, Organism, Pooling, Positions, Reply,
-    RowsRead, Sample, TableOpen, View, op,
+    CompletionRow, DatasetOpen, DatasetReply, DatasetWrite, Forward, Judge, ModelInfo, Organism, Pooling, Positions,
+    Reply, RowsRead, Sample, TableOpen, View, op,
 };
 pub use plugin::{Cell, Manifest};
 pub use report::{Headline, Report, TableNote};
