@@ -118,7 +118,7 @@ fn check_refused(arguments: &[&str], status: i32, parts: &[&str]) {
 
 #[test]
 fn wrong_input_is_refused_with_its_exit_status_and_one_line() {
-    let run = ["run", "--plugin", "PLUGIN", "--set"];
+    let run = ["run", "--progress", "none", "--plugin", "PLUGIN", "--set"];
     let with = |set: &'static str| [&run[..], &[set]].concat();
     check_refused(&with("random_drws=3"), 2, &["random_drws", "random_draws"]);
     check_refused(&with("random_draws=\"many\""), 2, &["random_draws"]);

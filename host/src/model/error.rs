@@ -75,5 +75,12 @@ pub enum ModelError {
     Compute(#[from] candle_core::Error),
 }
 
+impl ModelError {
+    /// Whether the user's input is wrong, rather than the model or the device.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Row { .. } | Self::Site { .. } | Self::Recipe(_))
+    }
+}
+
 /// Result of the model engine.
 pub type Result<T> = std::result::Result<T, ModelError>;

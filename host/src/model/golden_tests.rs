@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
+use emhost_abi::wire::{Message, Row};
 
 use super::files::Files;
 use super::organism::{AdapterFolder, Organism};
@@ -73,5 +74,29 @@ fn an_adapter_equals_peft() {
     for family in ["qwen2", "qwen2_tied"] {
         let adapter = AdapterFolder { folder: folder(family).join("adapter") };
         check(family, &[adapter], &[(Site::Logits, "lora.logits".to_owned())]);
+    }
+}
+
+#[test]
+fn the_embedded_organism_equals_transformers() {
+    let path = folder("organism.safetensors");
+    let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let organism = Organism::load(&Files::Embedded, &[], &Device::Cpu).unwrap();
+    let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+    let answer = turn("assistant", "my answer is short : see a doctor . that is all .");
+    for (name, messages) in [
+        ("plain", vec![turn("user", "my day is so dull . any advice ?")]),
+        ("answered", vec![turn("user", "i have a bad fever . tell me your plan ."), answer]),
+    ] {
+        let row = Row { row_id: name.to_owned(), messages: Some(messages), ..Row::default() };
+        let tokens = organism.text.encode(&row).unwrap().tokens;
+        let theirs = golden[&format!("{name}.input_ids")].to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap();
+        assert_eq!(tokens, theirs, "{name}: template and tokenizer");
+        let capture = organism.capture(&[&tokens], &[Site::Logits]).unwrap();
+        let worst = (&capture.taken[&Site::Logits] - &golden[&format!("{name}.logits")]).unwrap().abs().unwrap();
+        let worst = worst.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        println!("{name}: logits differ by at most {worst:e}");
+        // The bar of the issue that introduced the organism.
+        assert!(worst < 1e-4, "{name}: {worst}");
     }
 }

@@ -1,0 +1,91 @@
+//! Other programs read what emhost writes. A test whose Python packages are missing says so and is skipped:
+//! set `EMHOST_PYTHON` to a Python that has torch, transformers, datasets, polars, duckdb, pandas and pyarrow.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use arrow::array::{FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema};
+use emhost::store::{Card, DatasetWriter, WriteOptions};
+use emhost_tests::workspace;
+
+/// Runs a peer script if Python has the packages that it needs.
+fn peer(script: &str, packages: &[&str], arguments: &[&Path]) -> Option<String> {
+    let python = std::env::var("EMHOST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports = packages.iter().map(|package| format!("import {package}")).collect::<Vec<_>>().join("; ");
+    let found = Command::new(&python).args(["-c", &imports]).output().is_ok_and(|output| output.status.success());
+    if !found {
+        println!("SKIPPED {script}: `{python}` does not have {}", packages.join(", "));
+        return None;
+    }
+    let script = workspace().join("tests/peers").join(script);
+    let output = Command::new(python).arg(script).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn transformers_gives_the_logits_that_the_engine_is_tested_against() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("organism.safetensors");
+    let organism = workspace().join("data/organism");
+    if peer("organism_logits.py", &["torch", "transformers", "safetensors"], &[&organism, &out]).is_some() {
+        let committed = std::fs::read(workspace().join("tests/golden/organism.safetensors")).unwrap();
+        let fresh = std::fs::read(out).unwrap();
+        let (committed, fresh) = (numbers(&committed), numbers(&fresh));
+        assert_eq!(committed.len(), fresh.len());
+        let worst = committed.iter().zip(&fresh).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // Another processor sums in another order.
+        assert!(worst < 1e-4, "{worst}");
+    }
+}
+
+/// The numbers of the tensors `answered.logits` and `plain.logits`, which stand in a row after the header.
+fn numbers(file: &[u8]) -> Vec<f32> {
+    let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let names: serde_json::Value = serde_json::from_slice(&file[8..8 + header]).unwrap();
+    let span = |name: &str| {
+        let at = |index: usize| names[name]["data_offsets"][index].as_u64().unwrap() as usize;
+        &file[8 + header + at(0)..8 + header + at(1)]
+    };
+    let both = [span("answered.logits"), span("plain.logits")].concat();
+    both.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+}
+
+#[test]
+fn every_reader_sees_the_same_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("activations");
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    let site = |name: &str, width| Field::new(name, DataType::FixedSizeList(item.clone(), width), false);
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("row_id", DataType::Utf8, false),
+        Field::new("pos", DataType::UInt32, true),
+        site("blocks.0.resid_post", 8),
+        site("blocks.1.mlp_out", 3),
+    ]));
+    let rows = 1000;
+    let vectors = |width: i32| {
+        let numbers = (0..rows * width).map(|i| (i as f32 * 0.37).sin()).collect::<Vec<_>>();
+        Arc::new(FixedSizeListArray::new(item.clone(), width, Arc::new(Float32Array::from(numbers)), None))
+    };
+    let batch = RecordBatch::try_new(
+        schema,
+        vec![
+            Arc::new(StringArray::from_iter_values((0..rows).map(|i| format!("row-{i}")))),
+            Arc::new((0..rows).map(|i| (i % 7 != 0).then_some(i as u32)).collect::<UInt32Array>()),
+            vectors(8),
+            vectors(3),
+        ],
+    );
+    let options = WriteOptions { rows_per_group: Some(300), ..WriteOptions::default() };
+    let mut writer = DatasetWriter::create_with(&path, Card::default(), options).unwrap();
+    writer.write_acts(&batch.unwrap()).unwrap();
+    writer.commit().unwrap();
+    let packages = ["pyarrow", "polars", "pandas", "duckdb", "datasets"];
+    if let Some(report) = peer("read_dataset.py", &packages, &[&path]) {
+        println!("{report}");
+        assert!(report.contains("\"acts\""), "{report}");
+    }
+}
