@@ -1,6 +1,7 @@
 //! Other programs read what emhost writes. A test whose Python packages are missing says so and is skipped:
 //! set `EMHOST_PYTHON` to a Python that has torch, transformers, datasets, polars, duckdb, pandas and pyarrow.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ fn peer(script: &str, packages: &[&str], arguments: &[&Path]) -> Option<String> 
     let imports = packages.iter().map(|package| format!("import {package}")).collect::<Vec<_>>().join("; ");
     let found = Command::new(&python).args(["-c", &imports]).output().is_ok_and(|output| output.status.success());
     if !found {
-        println!("SKIPPED {script}: `{python}` does not have {}", packages.join(", "));
+        // Past the test harness, which would swallow it.
+        let _ = writeln!(std::io::stderr(), "SKIPPED {script}: `{python}` does not have {}", packages.join(", "));
         return None;
     }
     let script = workspace().join("tests/peers").join(script);
