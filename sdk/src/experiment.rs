@@ -31,12 +31,14 @@ pub trait Experiment: Sized + Send + Sync + 'static {
     /// [`Error::Input`](crate::Error::Input) that names the parameter, what was expected, and what to do.
     fn new(params: Self::Params) -> Result<Self>;
 
-    /// The cells of the run. Pure: the same parameters give the same cells with the same ids.
+    /// The cells of the run; by default a single one. Pure: the same parameters give the same cells with the same ids.
     ///
     /// # Errors
     ///
     /// The parameters give no plan.
-    fn plan(&self) -> Result<Vec<Cell>>;
+    fn plan(&self) -> Result<Vec<Cell>> {
+        Ok(vec![Cell::new("all", "the whole experiment", &())?])
+    }
 
     /// Runs one cell. It may run alone, in another process or on another machine, and again after a stop.
     ///
@@ -45,12 +47,14 @@ pub trait Experiment: Sized + Send + Sync + 'static {
     /// What the [`Lab`] said, or the cell's own.
     fn run(&self, cell: &Cell, lab: &Lab) -> Result<()>;
 
-    /// Reads the cells' tables, emits the result tables and figures, and reports.
+    /// Reads the cells' tables, emits the result tables and figures, and reports; by default nothing.
     ///
     /// # Errors
     ///
     /// What the [`Lab`] said, or the summary's own.
-    fn summarize(&self, lab: &Lab) -> Result<()>;
+    fn summarize(&self, _lab: &Lab) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What `emhost plugin info` shows.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use emhost_abi::wire::{
     DatasetOpen, DatasetReply, DatasetWrite, Figure, Forward, Judge, ModelInfo, Organism, Reply, Report, Rows,
-    RowsRead, Sample, TableOpen, Train, TrainReply, op,
+    RowsRead, Sample, Split, TableOpen, Train, TrainReply, op,
 };
 use emhost_abi::{Host, Reader};
 use serde::Serialize;
@@ -102,14 +102,20 @@ impl Lab {
         self.read(op::DATASET_OPEN, &DatasetOpen { dataset: dataset.to_owned(), columns, filter }, None)
     }
 
-    /// Writes rows as an activation dataset of the run; `about` goes on its card.
+    /// Writes activations as a dataset of the run; `about` goes on its card, `prompts` become its `rows` part.
     ///
     /// # Errors
     ///
     /// The disk is full, or the columns are not a dataset's.
-    pub fn write_dataset(&self, name: &str, about: &str, rows: impl IntoReader) -> Result<DatasetReply> {
-        let request = DatasetWrite { name: name.to_owned(), about: about.to_owned() };
-        Ok(self.call(op::DATASET_WRITE, &request, Some(rows.into_reader()?))?.0)
+    pub fn write_dataset(
+        &self,
+        name: &str,
+        about: &str,
+        prompts: Vec<Split>,
+        activations: impl IntoReader,
+    ) -> Result<DatasetReply> {
+        let request = DatasetWrite { name: name.to_owned(), about: about.to_owned(), prompts };
+        Ok(self.call(op::DATASET_WRITE, &request, Some(activations.into_reader()?))?.0)
     }
 
     /// Emits a table of the cell, or in `summarize` of the run.

@@ -99,7 +99,10 @@ pub fn capture(lab: &Lab, params: &Params, trained: &Trained) -> Result<Captured
          model: in the split `{REFERENCE}`, `after` is the reference organism.",
         params.model, trained.data, trained.name
     );
-    let stored = lab.write_dataset(&format!("activations_{}", trained.name), &about, Joined::new(parts)?.boxed())?;
+    let prompts =
+        splits.iter().map(|s| emhost_sdk::wire::Split { split: s.name.clone(), rows: s.rows.clone() }).collect();
+    let name = format!("activations_{}", trained.name);
+    let stored = lab.write_dataset(&name, &about, prompts, Joined::new(parts)?.boxed())?;
     Ok(Captured { adapter, dataset: stored.dataset, sites, splits })
 }
 

@@ -1,5 +1,6 @@
 //! `dataset.open` and `dataset.write`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use emhost_abi::Reader;
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use super::forward::{DATASET, described};
 use super::lab::{Lab, plain_name, reply};
+use super::rows;
 use crate::run::error::RunError;
 use crate::run::folder::io;
 use crate::store::{Card, Dataset, DatasetWriter, Part, StoreError};
@@ -27,10 +29,18 @@ impl Lab {
         if target.exists() {
             std::fs::remove_dir_all(&target).map_err(io("replace", &target))?;
         }
-        let provenance =
-            json!({ "run": self.shared.folder.root().file_name().map(|n| n.to_string_lossy()), "cell": self.cell() });
+        let mut prompts = Vec::new();
+        for split in &request.prompts {
+            prompts.push((&split.split, rows::split(split)?));
+        }
+        let digests: BTreeMap<_, _> = prompts.iter().map(|(split, (_, digest))| (split, digest)).collect();
+        let run = self.shared.folder.root().file_name().map(|name| name.to_string_lossy());
+        let provenance = json!({ "run": run, "cell": self.cell(), "prompts": digests });
         let card = Card { title: request.name.clone(), about: request.about.clone(), provenance };
         let mut writer = DatasetWriter::create(&target, card)?;
+        for (_, (batch, _)) in &prompts {
+            writer.write_rows(batch)?;
+        }
         for batch in input {
             writer.write_acts(&batch.map_err(|e| StoreError::stream(&target, e))?)?;
             if self.shared.interrupt.requested() {

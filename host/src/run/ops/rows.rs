@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use emhost_abi::Reader;
-use emhost_abi::wire::{Reply, RowsRead};
+use emhost_abi::wire::{Reply, Row, RowsRead, Split};
 
 use super::lab::{Lab, reply};
 use super::stream::{one, schema};
@@ -15,18 +15,28 @@ use crate::run::error::RunError;
 impl Lab {
     /// Rows as a table of `row_id, topic, messages, prompt`.
     pub(super) fn rows(&self, request: &RowsRead) -> Result<(String, Option<Reader>), RunError> {
-        let rows = rows::load(&request.rows)?;
-        let text = |f: &dyn Fn(&emhost_abi::wire::Row) -> String| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(rows.iter().map(f)))
-        };
-        let columns = vec![
-            text(&|row| row.row_id.clone()),
-            text(&|row| row.topic.clone().unwrap_or_default()),
-            text(&|row| serde_json::to_string(&row.messages).unwrap_or_default()),
-            text(&rows::question),
-        ];
-        let names = ["row_id", "topic", "messages", "prompt"].map(|name| (name, DataType::Utf8));
-        let batch = RecordBatch::try_new(schema(&names), columns).map_err(|e| RunError::Operation(e.to_string()))?;
-        reply(Reply {}, Some(one(batch)))
+        reply(Reply {}, Some(one(batch(&rows::load(&request.rows)?, None)?)))
     }
+}
+
+/// The rows of a split, with a column `split` in front, and their digest.
+pub(super) fn split(split: &Split) -> Result<(RecordBatch, String), RunError> {
+    let rows = rows::load(&split.rows)?;
+    Ok((batch(&rows, Some(&split.split))?, rows::digest(&rows)))
+}
+
+fn batch(rows: &[Row], split: Option<&str>) -> Result<RecordBatch, RunError> {
+    let text = |f: &dyn Fn(&Row) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(f))) };
+    let mut columns = vec![
+        ("row_id", text(&|row| row.row_id.clone())),
+        ("topic", text(&|row| row.topic.clone().unwrap_or_default())),
+        ("messages", text(&|row| serde_json::to_string(&row.messages).unwrap_or_default())),
+        ("prompt", text(&rows::question)),
+    ];
+    if let Some(split) = split {
+        columns.insert(0, ("split", text(&|_| split.to_owned())));
+    }
+    let names: Vec<_> = columns.iter().map(|(name, _)| (*name, DataType::Utf8)).collect();
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    RecordBatch::try_new(schema(&names), columns).map_err(|e| RunError::Operation(e.to_string()))
 }

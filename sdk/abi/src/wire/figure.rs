@@ -1,4 +1,4 @@
-//! Plots as data: a plugin describes a figure, the host draws it.
+//! Plots as data: a plugin describes a figure, the host draws it. A value that is NaN is left out of the drawing.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,7 @@ pub enum Plot {
         /// Names of the columns.
         columns: Vec<String>,
         /// `rows x columns` values; NaN is left blank.
+        #[serde(with = "super::gaps::rows")]
         values: Vec<Vec<f64>>,
         /// Centre the colours on zero.
         diverging: bool,
@@ -94,14 +95,16 @@ pub struct Line {
     /// Name in the legend.
     pub label: String,
     /// Horizontal positions.
+    #[serde(with = "super::gaps")]
     pub x: Vec<f64>,
     /// Vertical positions.
+    #[serde(with = "super::gaps")]
     pub y: Vec<f64>,
     /// Lower edge of the band; empty for none.
-    #[serde(default)]
+    #[serde(default, with = "super::gaps")]
     pub low: Vec<f64>,
     /// Upper edge of the band; empty for none.
-    #[serde(default)]
+    #[serde(default, with = "super::gaps")]
     pub high: Vec<f64>,
     /// Drawn dashed and grey: a control or a reference.
     #[serde(default)]
@@ -114,8 +117,10 @@ pub struct Points {
     /// Name in the legend.
     pub label: String,
     /// Horizontal positions.
+    #[serde(with = "super::gaps")]
     pub x: Vec<f64>,
     /// Vertical positions.
+    #[serde(with = "super::gaps")]
     pub y: Vec<f64>,
 }
 
@@ -125,12 +130,13 @@ pub struct Bars {
     /// Name in the legend.
     pub label: String,
     /// A value per group.
+    #[serde(with = "super::gaps")]
     pub values: Vec<f64>,
     /// Lower ends of the error bars; empty for none.
-    #[serde(default)]
+    #[serde(default, with = "super::gaps")]
     pub low: Vec<f64>,
     /// Upper ends of the error bars; empty for none.
-    #[serde(default)]
+    #[serde(default, with = "super::gaps")]
     pub high: Vec<f64>,
     /// Drawn grey: a control or a reference.
     #[serde(default)]

@@ -4,6 +4,7 @@
 //! default; a field never changes its meaning.
 
 mod figure;
+mod gaps;
 mod ops;
 mod plugin;
 mod report;
@@ -13,7 +14,7 @@ mod train;
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
 pub use ops::{
     CompletionRow, DatasetOpen, DatasetReply, DatasetWrite, Forward, Judge, ModelInfo, Organism, Pooling, Positions,
-    Reply, RowsRead, Sample, TableOpen, View, op,
+    Reply, RowsRead, Sample, Split, TableOpen, View, op,
 };
 pub use plugin::{Cell, Manifest};
 pub use report::{Headline, Report, TableNote};

@@ -24,7 +24,7 @@ pub mod op {
     pub const JUDGE: &str = "judge";
     /// Takes [`DatasetOpen`](super::DatasetOpen), gives a stream.
     pub const DATASET_OPEN: &str = "dataset.open";
-    /// Takes [`DatasetWrite`](super::DatasetWrite) and a stream, gives [`DatasetReply`](super::DatasetReply).
+    /// Takes [`DatasetWrite`](super::DatasetWrite) and a stream of activations, gives [`DatasetReply`](super::DatasetReply).
     pub const DATASET_WRITE: &str = "dataset.write";
     /// Takes [`TableOpen`](super::TableOpen), gives a stream: the table of all cells, with a `cell` column.
     pub const TABLE_OPEN: &str = "table.open";
@@ -195,6 +195,18 @@ pub struct DatasetWrite {
     pub name: String,
     /// One paragraph for the dataset's card.
     pub about: String,
+    /// The prompts that the activations belong to, for the dataset's `rows` part.
+    #[serde(default)]
+    pub prompts: Vec<Split>,
+}
+
+/// Prompts of one origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Value of the `split` column.
+    pub split: String,
+    /// Which rows.
+    pub rows: Rows,
 }
 
 /// Samples completions.
