@@ -99,6 +99,27 @@ fn a_finished_run_is_not_computed_again() {
     assert_eq!(before, tables(folder.path()));
 }
 
+#[test]
+fn a_file_that_changed_is_not_taken_for_what_it_was() {
+    let folder = TempDir::new().unwrap();
+    let questions = folder.path().join("questions.jsonl");
+    let embedded = emhost::rows::read("embedded:questions/headline").unwrap();
+    let finish = |text: &str| {
+        fs::write(&questions, text).unwrap();
+        let output = command(folder.path()).args(["--set", "questions=questions.jsonl"]).output().unwrap();
+        assert!(output.status.success());
+        (String::from_utf8(output.stderr).unwrap().contains("were finished before"), tables(folder.path()))
+    };
+    let (_, first) = finish(&embedded);
+    let (kept, again) = finish(&embedded);
+    assert!(kept && first == again, "the same file is the same run");
+    let fewer: String = embedded.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let (kept, changed) = finish(&fewer);
+    assert!(!kept, "no cell is kept");
+    assert_ne!(first["behaviour.parquet"], changed["behaviour.parquet"]);
+    assert_eq!(first["overlap.parquet"], changed["overlap.parquet"]);
+}
+
 /// Runs `emhost` with arguments that are wrong, and checks exit status and message.
 fn check_refused(arguments: &[&str], status: i32, parts: &[&str]) {
     let folder = TempDir::new().unwrap();

@@ -1,6 +1,5 @@
 //! Executes a run: finished cells are kept, the others run, then the summary and the report.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -106,7 +105,7 @@ impl Work<'_> {
             return Err(RunError::Interrupted);
         }
         let folder = &self.shared.folder;
-        if !self.fresh && folder.done(cell)?.is_some() {
+        if !self.fresh && folder.done(cell)?.is_some_and(|done| self.lab.unchanged(&done.inputs)) {
             return Ok(false);
         }
         folder.clear(cell)?;
@@ -114,10 +113,10 @@ impl Work<'_> {
         let begun = Instant::now();
         self.lab.begin(cell, self.ids)?;
         let result = body(self.running);
-        let tables: BTreeMap<String, u64> = self.lab.end();
+        let (tables, inputs) = self.lab.end();
         self.shared.progress.end(if result.is_ok() { "done" } else { "stopped" });
         result?;
-        folder.finish(cell, &Done { seconds: begun.elapsed().as_secs_f64(), tables })?;
+        folder.finish(cell, &Done { seconds: begun.elapsed().as_secs_f64(), tables, inputs })?;
         Ok(true)
     }
 }

@@ -23,6 +23,8 @@ pub struct Done {
     pub seconds: f64,
     /// Tables with their number of rows.
     pub tables: BTreeMap<String, u64>,
+    /// Models, adapters and rows that it was computed from, with their digests.
+    pub inputs: BTreeMap<String, String>,
 }
 
 impl RunFolder {

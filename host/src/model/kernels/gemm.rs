@@ -1,5 +1,5 @@
 //! Products of small matrices inside a larger kernel, on the calling thread.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "the gemm crate takes raw pointers")]
 
 /// A matrix in a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]

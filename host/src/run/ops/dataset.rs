@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::forward::{DATASET, described};
 use super::lab::{Lab, plain_name, reply};
-use super::rows;
 use crate::run::error::RunError;
 use crate::run::folder::io;
 use crate::store::{Card, Dataset, DatasetWriter, Part, StoreError};
@@ -31,7 +30,7 @@ impl Lab {
         }
         let mut prompts = Vec::new();
         for split in &request.prompts {
-            prompts.push((&split.split, rows::split(split)?));
+            prompts.push((&split.split, self.split(split)?));
         }
         let digests: BTreeMap<_, _> = prompts.iter().map(|(split, (_, digest))| (split, digest)).collect();
         let run = self.shared.folder.root().file_name().map(|name| name.to_string_lossy());

@@ -16,7 +16,6 @@ use crate::model::activations::{Activations, activations, passes};
 use crate::model::organism::Organism;
 use crate::model::site::Site;
 use crate::model::text::Encoded;
-use crate::rows;
 use crate::run::error::RunError;
 use crate::store::{Card, Dataset, DatasetWriter, Part, StageKey};
 
@@ -26,14 +25,14 @@ pub(super) const DATASET: &str = "dataset";
 impl Lab {
     /// Captures activations, unless the store has them.
     pub(super) fn forward(&self, request: &Forward) -> Result<DatasetReply, RunError> {
-        let organism = self.organisms.get(&request.organism)?;
-        let rows = rows::load(&request.rows)?;
+        let organism = self.organism(&request.organism)?;
+        let (rows, digest) = self.load(&request.rows)?;
         let sites = Site::select(&request.sites, organism.config.blocks)?;
         let names: Vec<String> = sites.iter().map(Site::to_string).collect();
         let provenance = json!({
             "organism": organism.digest,
             "model": request.organism,
-            "rows": rows::digest(&rows),
+            "rows": digest,
             "sites": names,
             "views": request.views,
             "dtype": "f32",

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use emhost_abi::wire::op;
+use emhost_abi::wire::{self, Row, Rows, op};
 use emhost_abi::{Failure, Host, Level, LogRecord, Reader};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::organisms::Organisms;
 use crate::model::Device;
+use crate::model::organism::Organism;
+use crate::rows;
 use crate::run::error::RunError;
 use crate::run::folder::RunFolder;
 use crate::run::{Interrupt, Progress};
@@ -58,8 +60,17 @@ pub struct Lab {
 struct Entry {
     cell: Option<String>,
     tables: BTreeMap<String, u64>,
+    inputs: BTreeMap<String, String>,
     log: Option<std::fs::File>,
     plan: Vec<String>,
+}
+
+/// Something outside the run that a result depends on; its JSON is the key of its digest.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Input {
+    Organism(wire::Organism),
+    Rows(Rows),
 }
 
 impl Lab {
@@ -77,13 +88,48 @@ impl Lab {
             .open(&path)
             .map_err(super::super::folder::io("open", &path))?;
         *self.entry() =
-            Entry { cell: cell.map(str::to_owned), tables: BTreeMap::new(), log: Some(log), plan: plan.to_vec() };
+            Entry { cell: cell.map(str::to_owned), log: Some(log), plan: plan.to_vec(), ..Entry::default() };
         Ok(())
     }
 
-    /// The entry ends; gives the tables that it emitted.
-    pub fn end(&self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut *self.entry()).tables
+    /// The entry ends; gives the tables that it emitted with their rows, and the digests of what it was computed from.
+    pub fn end(&self) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
+        let entry = std::mem::take(&mut *self.entry());
+        (entry.tables, entry.inputs)
+    }
+
+    /// Whether models, adapters and row files still are what a finished entry was computed from.
+    pub fn unchanged(&self, inputs: &BTreeMap<String, String>) -> bool {
+        let now = |key: &String| -> Result<String, RunError> {
+            match parse("inputs", key)? {
+                Input::Organism(organism) => self.organisms.digest(&organism),
+                Input::Rows(rows) => Ok(rows::digest(&rows::load(&rows)?)),
+            }
+        };
+        inputs.iter().all(|(key, digest)| now(key).is_ok_and(|now| now == *digest))
+    }
+
+    /// An organism in memory.
+    pub(super) fn organism(&self, organism: &wire::Organism) -> Result<Arc<Organism>, RunError> {
+        let found = self.organisms.get(organism)?;
+        self.depends_on(&Input::Organism(organism.clone()), found.digest.clone());
+        Ok(found)
+    }
+
+    /// Rows with their digest.
+    pub(super) fn load(&self, rows: &Rows) -> Result<(Vec<Row>, String), RunError> {
+        let loaded = rows::load(rows)?;
+        let digest = rows::digest(&loaded);
+        if let Rows::Source { .. } = rows {
+            self.depends_on(&Input::Rows(rows.clone()), digest.clone());
+        }
+        Ok((loaded, digest))
+    }
+
+    fn depends_on(&self, input: &Input, digest: String) {
+        if let Ok(key) = serde_json::to_string(input) {
+            self.entry().inputs.insert(key, digest);
+        }
     }
 
     fn entry(&self) -> std::sync::MutexGuard<'_, Entry> {
@@ -123,7 +169,7 @@ impl Lab {
             return Err(RunError::Interrupted);
         }
         match op {
-            op::MODEL_INFO => reply(self.organisms.get(&parse(op, arguments)?)?.info(), None),
+            op::MODEL_INFO => reply(self.organism(&parse(op, arguments)?)?.info(), None),
             op::ROWS_READ => self.rows(&parse(op, arguments)?),
             op::FORWARD => reply(self.forward(&parse(op, arguments)?)?, None),
             op::SAMPLE => self.sample(&parse(op, arguments)?),

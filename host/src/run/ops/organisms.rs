@@ -44,6 +44,12 @@ impl Organisms {
         Ok(found)
     }
 
+    /// The organism's digest, without loading it.
+    pub fn digest(&self, organism: &wire::Organism) -> Result<String, RunError> {
+        let (files, adapters) = self.find(organism)?;
+        Ok(digest(&files, &adapters)?)
+    }
+
     fn find(&self, organism: &wire::Organism) -> Result<(Files, Vec<AdapterFolder>), RunError> {
         let files = Files::find(&organism.model)?;
         let adapters = organism

@@ -15,14 +15,14 @@ use crate::run::error::RunError;
 impl Lab {
     /// Rows as a table of `row_id, topic, messages, prompt`.
     pub(super) fn rows(&self, request: &RowsRead) -> Result<(String, Option<Reader>), RunError> {
-        reply(Reply {}, Some(one(batch(&rows::load(&request.rows)?, None)?)))
+        reply(Reply {}, Some(one(batch(&self.load(&request.rows)?.0, None)?)))
     }
-}
 
-/// The rows of a split, with a column `split` in front, and their digest.
-pub(super) fn split(split: &Split) -> Result<(RecordBatch, String), RunError> {
-    let rows = rows::load(&split.rows)?;
-    Ok((batch(&rows, Some(&split.split))?, rows::digest(&rows)))
+    /// The rows of a split, with a column `split` in front, and their digest.
+    pub(super) fn split(&self, split: &Split) -> Result<(RecordBatch, String), RunError> {
+        let (rows, digest) = self.load(&split.rows)?;
+        Ok((batch(&rows, Some(&split.split))?, digest))
+    }
 }
 
 fn batch(rows: &[Row], split: Option<&str>) -> Result<RecordBatch, RunError> {

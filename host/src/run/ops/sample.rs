@@ -22,13 +22,13 @@ const COMPLETIONS: &str = "completions.parquet";
 impl Lab {
     /// Samples completions, unless the store has them.
     pub(super) fn sample(&self, request: &Sample) -> Result<(String, Option<Reader>), RunError> {
-        let organism = self.organisms.get(&request.organism)?;
-        let rows = rows::load(&request.rows)?;
+        let organism = self.organism(&request.organism)?;
+        let (rows, digest) = self.load(&request.rows)?;
         let key = StageKey::of(
             "sample",
             &json!({
                 "organism": organism.digest,
-                "rows": rows::digest(&rows),
+                "rows": digest,
                 "n": request.n,
                 "temperature": request.temperature,
                 "top_p": request.top_p,

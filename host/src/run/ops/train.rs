@@ -12,7 +12,6 @@ use serde_json::json;
 use super::lab::{Lab, reply};
 use super::stream::{one, schema};
 use crate::model::NUMERICS;
-use crate::rows;
 use crate::run::error::RunError;
 use crate::run::folder::io;
 use crate::store::{StageKey, StoreError, read_table, write_atomic, write_table};
@@ -27,13 +26,13 @@ impl Lab {
         let Method::Lora(shape) = &request.recipe.method else {
             return Err(RunError::Operation("this emhost fine-tunes with method `lora` only".to_owned()));
         };
-        let organism = self.organisms.get(&request.organism)?;
-        let rows = rows::load(&request.data)?;
+        let organism = self.organism(&request.organism)?;
+        let (rows, digest) = self.load(&request.data)?;
         let key = StageKey::of(
             "train",
             &json!({
                 "organism": organism.digest,
-                "rows": rows::digest(&rows),
+                "rows": digest,
                 "recipe": request.recipe,
                 "numerics": NUMERICS,
             }),
