@@ -80,7 +80,11 @@ fn a_run_that_is_killed_ten_times_ends_in_the_same_tables() {
 fn an_interrupted_run_exits_75_and_goes_on() {
     let folder = TempDir::new().unwrap();
     let child = start(folder.path());
-    std::thread::sleep(Duration::from_millis(700));
+    let runs = folder.path().join("runs");
+    let begun = || fs::read_dir(&runs).is_ok_and(|all| all.flatten().any(|run| run.path().join("run.json").is_file()));
+    while !begun() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let output = child.wait_with_output().unwrap();
