@@ -1,0 +1,100 @@
+//! Products with a frozen weight in panels, split over threads so that each reads its part of the weight once.
+#![expect(unsafe_code, reason = "threads fill columns of one result")]
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::gemm::{View, gemm};
+use super::panels::Panels;
+use super::slices::{numbers, with_numbers};
+use super::tile::{COLUMNS, Start, Strided, Target, multiply};
+
+/// Summed index per block: a block of a panel stays in the first cache.
+const DEPTH: usize = 256;
+/// Rows of `x` per block: with `DEPTH` columns they stay in the second cache.
+const HEIGHT: usize = 280;
+
+/// `x W^T + b` for `x [tokens, in]`, a frozen `W [out, in]` and, where there is one, `b [out]`, padded to whole panels.
+///
+/// The backward pass gives the gradient of `x` alone: candle's own product would also compute the gradient of `W` and
+/// throw it away, about a third of the work of LoRA training and a copy of the weights' memory.
+pub fn frozen_product(x: &Tensor, weight: &Arc<Panels>, bias: Option<&Arc<Vec<f32>>>) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Product { weight: weight.clone(), bias: bias.cloned() })
+}
+
+struct Product {
+    weight: Arc<Panels>,
+    bias: Option<Arc<Vec<f32>>>,
+}
+
+/// `x W^T + b` as plain numbers: `x` has `rows` rows.
+pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) -> Vec<f32> {
+    let [out, inner] = weight.shape();
+    assert_eq!(x.len(), rows * inner, "x has rows of the weight's width");
+    let mut result = vec![0f32; rows * out];
+    if rows == 0 || inner == 0 {
+        return result;
+    }
+    let target = Target::new(&mut result, out);
+    // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight.
+    let parts = (4 * rayon::current_num_threads()).min(weight.count());
+    (0..parts).into_par_iter().for_each(|part| {
+        let panels = part * weight.count() / parts..(part + 1) * weight.count() / parts;
+        let mut scratch = Vec::new();
+        for row in (0..rows).step_by(HEIGHT) {
+            let height = HEIGHT.min(rows - row);
+            for depth in (0..inner).step_by(DEPTH) {
+                let end = (depth + DEPTH).min(inner);
+                for panel in panels.clone() {
+                    let column = panel * COLUMNS;
+                    let start = match bias {
+                        _ if depth > 0 => Start::Held,
+                        Some(bias) => Start::Bias(&bias[column..column + COLUMNS]),
+                        None => Start::Zero,
+                    };
+                    let a = Strided { numbers: &x[row * inner + depth..], stride: inner };
+                    let b = Strided { numbers: weight.block(panel, depth..end, &mut scratch), stride: COLUMNS };
+                    let sizes = [height, end - depth, COLUMNS.min(out - column)];
+                    // SAFETY: `result` is borrowed by `target` until the end of this function, and each part
+                    // writes the columns of its own panels.
+                    unsafe { multiply(sizes, a, b, target.at(row, column), start) };
+                }
+            }
+        }
+    });
+    result
+}
+
+impl CustomOp1 for Product {
+    fn name(&self) -> &'static str {
+        "frozen-product"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (tokens, width) = layout.shape().dims2()?;
+        let [out, inner] = self.weight.shape();
+        if width != inner {
+            bail!("a linear map from {inner} to {out} was given vectors of {width}");
+        }
+        let bias = self.bias.as_ref().map(|bias| bias.as_slice());
+        Ok((CpuStorage::F32(product(numbers(x, layout)?, tokens, &self.weight, bias)), Shape::from((tokens, out))))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let [out, inner] = self.weight.shape();
+        let tokens = x.dim(0)?;
+        let rows = self.weight.unpacked();
+        let back = with_numbers(grad, |grad| {
+            let mut back = vec![0f32; tokens * inner];
+            let height = tokens.div_ceil(rayon::current_num_threads()).max(1);
+            back.par_chunks_mut(height * inner).zip(grad.par_chunks(height * out)).for_each(|(back, grad)| {
+                let sizes = [grad.len() / out, inner, out];
+                gemm(sizes, back, inner, 0.0, View::rows(grad, out), View::rows(&rows, inner), 1.0);
+            });
+            Ok(back)
+        })?;
+        Ok(Some(Tensor::from_vec(back, x.shape(), x.device())?))
+    }
+}
