@@ -1,142 +1,226 @@
-//! The configuration of a checkpoint, in the old and the new form of `config.json`.
+//! What a decoder-only transformer computes, as data: read from a checkpoint, followed by the forward pass.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
 use serde_json::Value;
 
 use super::error::Result;
+use super::families;
 use super::files::Files;
 use super::kernels::Heads;
 
-/// Shape of a transformer.
+/// Description of a network. With `N` the norm and `x [tokens, width]` the residual stream, each block is
+/// `x += post1(attention(N1(x)))`, then `x += post2(mlp(N2(x)))`, where `post` is a norm in sandwich
+/// families and nothing elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// `model_type` of the checkpoint.
-    pub family: String,
+    /// Family, as `model_type` names it.
+    pub family: Family,
     /// Rows of the embedding matrix.
     pub vocab: usize,
     /// Width of the residual stream.
     pub width: usize,
-    /// Width of the MLP's hidden layer.
+    /// Width of the hidden layer of a dense MLP.
     pub mlp_width: usize,
     /// Number of blocks.
     pub blocks: usize,
-    /// Attention heads.
+    /// Attention heads; `dim` need not be `width / query`.
     pub heads: Heads,
-    /// Epsilon of the normalisations.
-    pub rms_eps: f64,
-    /// Base of the rotary frequencies.
-    pub rope_base: f64,
-    /// Longest sequence.
+    /// The RMS norms.
+    pub norm: Norm,
+    /// The outputs of attention and MLP are normalised before they are added (Gemma 2, arXiv 2408.00118, sec. 2).
+    pub sandwich: bool,
+    /// Each head of queries and keys is RMS-normalised before its rotation, with one weight `[dim]` for all heads.
+    pub qk_norm: bool,
+    /// Which projections have a bias.
+    pub bias: Bias,
+    /// Queries, keys and values share one tensor `qkv_proj`, gate and up another, `gate_up_proj` (Phi-3); parts
+    /// stand below each other in that order.
+    pub fused: bool,
+    /// The function `f` of the gated MLP `down(f(gate(x)) * up(x))`.
+    pub activation: Activation,
+    /// Factor on the token embeddings (Gemma: `sqrt(width)`).
+    pub embed_scale: Option<f64>,
+    /// Factor on the attention scores: `1 / sqrt(dim)`, or `1 / sqrt(query_pre_attn_scalar)`.
+    pub attention_scale: f64,
+    /// Soft cap `c` on the scaled attention scores before the mask: `c * tanh(x / c)` (Gemma 2).
+    pub attention_cap: Option<f64>,
+    /// Soft cap on the logits.
+    pub logit_cap: Option<f64>,
+    /// What differs between blocks; one entry per block.
+    pub layers: Vec<Layer>,
+    /// The mixture of experts in the blocks that have one.
+    pub experts: Option<Experts>,
+    /// Longest sequence, in tokens. For long-rope checkpoints the context of their short factors.
     pub context: usize,
     /// The output matrix is the embedding matrix.
     pub tied: bool,
     /// Tokens that end an answer.
     pub end_tokens: Vec<u32>,
+    /// What the names of the checkpoint's tensors start with: `model`, or `language_model.model` where the text
+    /// model is a part of a multimodal one.
+    pub prefix: &'static str,
 }
 
-/// `config.json` as written on disk.
-#[derive(Debug, Deserialize, Serialize)]
-struct Raw {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    hidden_act: String,
-    rms_norm_eps: f64,
-    max_position_embeddings: usize,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<Value>,
-    rope_parameters: Option<Rope>,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-    #[serde(default)]
-    use_sliding_window: bool,
-    eos_token_id: Option<EndTokens>,
+/// A family of models: those that one `model_type` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// Qwen2 and Qwen2.5 (arXiv 2407.10671).
+    Qwen2,
+    /// Llama 1 to 3.x (arXiv 2407.21783), text only.
+    Llama,
+    /// Qwen3, dense (arXiv 2505.09388).
+    Qwen3,
+    /// Qwen3, mixture of experts.
+    Qwen3Moe,
+    /// Gemma 2 (arXiv 2408.00118).
+    Gemma2,
+    /// Gemma 3 (arXiv 2503.19786), text.
+    Gemma3,
+    /// Phi-3 (arXiv 2404.14219), Phi-4 and Phi-4-mini.
+    Phi3,
+    /// Mistral 7B and what shares its code (arXiv 2310.06825).
+    Mistral,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
-struct Rope {
-    rope_theta: f64,
-    rope_type: String,
+/// The RMS norms of a network: `x / sqrt(mean(x^2) + eps)`, times `w`, or times `1 + w` (Gemma).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Norm {
+    /// What is added to the mean square.
+    pub eps: f64,
+    /// The factor is `1 + w`.
+    pub plus_one: bool,
 }
 
-/// One id or several, as checkpoints write them.
-#[derive(Debug, Clone, Serialize)]
-struct EndTokens(Vec<u32>);
+/// Which projections have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bias {
+    /// Queries, keys and values.
+    pub qkv: bool,
+    /// The output of attention.
+    pub o: bool,
+    /// The three matrices of the MLP.
+    pub mlp: bool,
+}
 
-impl<'de> Deserialize<'de> for EndTokens {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Array(ids) => ids.into_iter().map(|id| id.as_u64().map(|id| id as u32)).collect::<Option<_>>(),
-            id => id.as_u64().map(|id| vec![id as u32]),
-        }
-        .map(EndTokens)
-        .ok_or_else(|| serde::de::Error::custom("end-of-sequence ids are one number or a list of numbers"))
+/// The nonlinearity of the MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))` (arXiv 1606.08415), `gelu_pytorch_tanh`.
+    GeluTanh,
+    /// `0.5 x (1 + erf(x / sqrt(2)))`, `gelu`.
+    Gelu,
+}
+
+/// One block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// With `Some(w)`, a token sees itself and the `w - 1` tokens before it; otherwise all before it.
+    pub window: Option<usize>,
+    /// Rotation of queries and keys.
+    pub rotation: Rotation,
+    /// The MLP is a mixture of [`Config::experts`].
+    pub experts: bool,
+}
+
+/// Rotary position embedding (arXiv 2104.09864), half-split: entries `i` and `i + dim / 2` of a head turn by
+/// `position * frequencies[i]`. Entries from `dim` on stay as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotation {
+    /// Entries of each head that turn; even, at most the head's width.
+    pub dim: usize,
+    /// Base `b` of the frequencies before scaling, `b^(-2i/dim)`.
+    pub base: f64,
+    /// Angle per position, in radians, after scaling: `dim / 2` numbers.
+    pub frequencies: Vec<f64>,
+    /// Factor on cosines and sines (long rope); 1 elsewhere.
+    pub factor: f64,
+}
+
+/// A mixture of experts: the router's softmax over `count` experts, of which each token uses `per_token`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Experts {
+    /// Experts per block.
+    pub count: usize,
+    /// Experts that a token uses: those of the largest probabilities.
+    pub per_token: usize,
+    /// Width of an expert's hidden layer.
+    pub width: usize,
+    /// The chosen probabilities are divided by their sum.
+    pub normalise: bool,
+}
+
+/// The sizes that every network has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows of the embedding matrix.
+    pub vocab: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Width of the MLP.
+    pub mlp_width: usize,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// Attention heads.
+    pub heads: Heads,
+    /// Longest sequence.
+    pub context: usize,
+}
+
+impl Rotation {
+    /// The unscaled rotation: frequencies `base^(-2i/dim)`.
+    pub fn plain(dim: usize, base: f64) -> Self {
+        let frequencies = (0..dim / 2).map(|i| base.powf(-2.0 * i as f64 / dim as f64)).collect();
+        Self { dim, base, frequencies, factor: 1.0 }
     }
-}
-
-#[derive(Deserialize)]
-struct Generation {
-    eos_token_id: Option<EndTokens>,
 }
 
 impl Config {
     /// Reads `config.json` and the end tokens of `generation_config.json`.
     pub fn read(files: &Files) -> Result<Self> {
-        const FILE: &str = "config.json";
-        let raw: Raw = files.json(FILE)?;
-        let refuse = |option: &str, value: String, supported: &str| {
-            Err(files.unsupported(FILE, format!("{option} is {value}; supported: {supported}")))
-        };
-        if raw.model_type != "qwen2" {
-            return refuse("model_type", format!("`{}`", raw.model_type), "qwen2");
-        }
-        if raw.hidden_act != "silu" {
-            return refuse("hidden_act", format!("`{}`", raw.hidden_act), "silu");
-        }
-        if raw.use_sliding_window {
-            return refuse("use_sliding_window", "true".to_owned(), "false");
-        }
-        if let Some(scaling) = raw.rope_scaling.filter(|scaling| !scaling.is_null()) {
-            return refuse("rope_scaling", scaling.to_string(), "null");
-        }
-        if let Some(rope) = raw.rope_parameters.as_ref().filter(|rope| rope.rope_type != "default") {
-            return refuse("rope_parameters.rope_type", format!("`{}`", rope.rope_type), "default");
-        }
-        let query = raw.num_attention_heads;
-        let kv = raw.num_key_value_heads.unwrap_or(query);
-        if query == 0 || kv == 0 || !query.is_multiple_of(kv) {
-            return refuse("num_attention_heads / num_key_value_heads", format!("{query} / {kv}"), "a whole ratio");
-        }
-        let dim = raw.head_dim.unwrap_or(raw.hidden_size / query);
-        let Some(rope_base) = raw.rope_parameters.map(|rope| rope.rope_theta).or(raw.rope_theta) else {
-            return refuse("rope_theta", "missing".to_owned(), "a number, here or in rope_parameters");
-        };
-        let generation = match files.read("generation_config.json")? {
-            Some(_) => files.json::<Generation>("generation_config.json")?.eos_token_id,
-            None => None,
-        };
-        Ok(Self {
-            family: raw.model_type,
-            vocab: raw.vocab_size,
-            width: raw.hidden_size,
-            mlp_width: raw.intermediate_size,
-            blocks: raw.num_hidden_layers,
-            heads: Heads { query, kv, dim },
-            rms_eps: raw.rms_norm_eps,
-            rope_base,
-            context: raw.max_position_embeddings,
-            tied: raw.tie_word_embeddings,
-            end_tokens: generation.or(raw.eos_token_id).map(|ids| ids.0).unwrap_or_default(),
-        })
+        families::read(files)
     }
 
-    /// The `config.json` of a Qwen2 checkpoint of this shape, in the form that old and new readers take.
+    /// A network of this shape and rotation without any family's peculiarities: no biases, SiLU, norms with
+    /// epsilon 1e-6, full attention, an output matrix of its own.
+    pub fn plain(family: Family, shape: Shape, rotation: Rotation) -> Self {
+        Self {
+            family,
+            vocab: shape.vocab,
+            width: shape.width,
+            mlp_width: shape.mlp_width,
+            blocks: shape.blocks,
+            heads: shape.heads,
+            norm: Norm { eps: 1e-6, plus_one: false },
+            sandwich: false,
+            qk_norm: false,
+            bias: Bias::default(),
+            fused: false,
+            activation: Activation::Silu,
+            embed_scale: None,
+            attention_scale: 1.0 / (shape.heads.dim as f64).sqrt(),
+            attention_cap: None,
+            logit_cap: None,
+            layers: vec![Layer { window: None, rotation, experts: false }; shape.blocks],
+            experts: None,
+            context: shape.context,
+            tied: false,
+            end_tokens: Vec::new(),
+            prefix: "model",
+        }
+    }
+
+    /// A Qwen2 network of this shape.
+    pub fn qwen2(shape: Shape, rope_base: f64) -> Self {
+        let plain = Self::plain(Family::Qwen2, shape, Rotation::plain(shape.heads.dim, rope_base));
+        Self { bias: Bias { qkv: true, ..Bias::default() }, ..plain }
+    }
+
+    /// The `config.json` of a Qwen2 checkpoint without sliding windows, in the form that old and new readers take.
     pub fn to_json(&self, dtype: &str) -> Value {
+        let base = self.layers.first().map(|layer| layer.rotation.base);
         serde_json::json!({
             "architectures": ["Qwen2ForCausalLM"],
             "attention_dropout": 0.0,
@@ -148,16 +232,32 @@ impl Config {
             "initializer_range": 0.02,
             "intermediate_size": self.mlp_width,
             "max_position_embeddings": self.context,
-            "model_type": self.family,
+            "model_type": self.family.to_string(),
             "num_attention_heads": self.heads.query,
             "num_hidden_layers": self.blocks,
             "num_key_value_heads": self.heads.kv,
-            "rms_norm_eps": self.rms_eps,
-            "rope_parameters": { "rope_theta": self.rope_base, "rope_type": "default" },
-            "rope_theta": self.rope_base,
+            "rms_norm_eps": self.norm.eps,
+            "rope_parameters": { "rope_theta": base, "rope_type": "default" },
+            "rope_theta": base,
             "tie_word_embeddings": self.tied,
             "use_sliding_window": false,
             "vocab_size": self.vocab,
+        })
+    }
+}
+
+impl fmt::Display for Family {
+    /// `model_type` of the family's text checkpoints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Qwen2 => "qwen2",
+            Self::Llama => "llama",
+            Self::Qwen3 => "qwen3",
+            Self::Qwen3Moe => "qwen3_moe",
+            Self::Gemma2 => "gemma2",
+            Self::Gemma3 => "gemma3_text",
+            Self::Phi3 => "phi3",
+            Self::Mistral => "mistral",
         })
     }
 }

@@ -4,6 +4,7 @@ pub mod activations;
 pub mod adapter;
 pub mod config;
 mod error;
+pub mod families;
 pub mod files;
 pub mod kernels;
 pub mod linear;

@@ -70,7 +70,7 @@ impl Organism {
     /// The organism's shape and identity.
     pub fn info(&self) -> ModelInfo {
         ModelInfo {
-            family: self.config.family.clone(),
+            family: self.config.family.to_string(),
             blocks: self.config.blocks,
             width: self.config.width,
             heads: self.config.heads.query,

@@ -105,7 +105,7 @@ impl Qwen2 {
             blocks,
             final_norm: weights.take("model.norm.weight", &[d])?,
             head: if config.tied { None } else { Some(weights.take("lm_head.weight", &[config.vocab, d])?) },
-            rope: Arc::new(Rope::new(config.heads.dim, config.rope_base, config.context)),
+            rope: Arc::new(Rope::new(config.heads.dim, config.layers[0].rotation.base, config.context)),
             config: config.clone(),
         })
     }
@@ -132,7 +132,7 @@ impl Qwen2 {
         for (at, block) in self.blocks.iter().enumerate() {
             x = self.block(at, block, x, batch, tap)?;
         }
-        let x = tap.visit(Site::FinalNorm, rms_norm(&x, &self.final_norm, self.config.rms_eps)?)?;
+        let x = tap.visit(Site::FinalNorm, rms_norm(&x, &self.final_norm, self.config.norm.eps)?)?;
         if tap.wants_logits() {
             tap.visit(Site::Logits, self.logits(&x)?)?;
         }
@@ -146,7 +146,7 @@ impl Qwen2 {
 
     fn block(&self, at: usize, block: &Block, x: Tensor, batch: &mut Packed<'_>, tap: &mut dyn Tap) -> Result<Tensor> {
         let mut tap = |site, value| tap.visit(Site::Block(at, site), value);
-        let eps = self.config.rms_eps;
+        let eps = self.config.norm.eps;
         let x = tap(BlockSite::ResidPre, x)?;
         let h = rms_norm(&x, &block.attention_norm, eps)?;
         let q = rotate(&block.q.forward(&h)?, &self.rope, &batch.positions)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::data::examples;
 use super::fit::{Fit, fit};
 use super::step::StepResult;
-use crate::model::config::Config;
+use crate::model::config::{self, Config};
 use crate::model::kernels::Heads;
 use crate::model::qwen2::{Qwen2, shapes};
 use crate::model::text::Text;
@@ -85,18 +85,18 @@ pub fn pretrain(
     if !whole(shape.width, shape.heads) || !whole(shape.heads, shape.kv_heads) {
         return Err(ModelError::Recipe("width must be a multiple of heads, and heads of kv_heads".to_owned()));
     }
-    let config = Config {
-        family: "qwen2".to_owned(),
+    let sizes = config::Shape {
         vocab: text.vocabulary(),
         width: shape.width,
         mlp_width: shape.mlp_width,
         blocks: shape.blocks,
         heads: Heads { query: shape.heads, kv: shape.kv_heads, dim: shape.width / shape.heads },
-        rms_eps: 1e-6,
-        rope_base: shape.rope_base,
         context: shape.context,
+    };
+    let config = Config {
         tied: shape.tied,
         end_tokens: text.end_token().into_iter().collect(),
+        ..Config::qwen2(sizes, shape.rope_base)
     };
     let mut weights = Weights::new("the new model");
     for (name, shape) in shapes(&config) {
