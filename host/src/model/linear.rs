@@ -1,17 +1,116 @@
 //! A projection with its adapters.
 
-use candle_core::Tensor;
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor};
 
 use super::error::Result;
-use super::kernels::frozen_linear;
-use super::weights::Weights;
+use super::kernels::{PANEL, Panels, frozen_product};
+use super::weights::{Numbers, Weights};
+
+/// How a network's weights are held.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// Where they are.
+    pub device: Device,
+    /// Type of activations, and of the weights where they are not in panels.
+    pub dtype: DType,
+    /// Training moves them.
+    pub learns: bool,
+}
+
+impl Placement {
+    /// Weights that stay as they are: on the CPU in the checkpoint's own type with f32 arithmetic, on other devices in
+    /// bf16.
+    pub fn frozen(device: &Device) -> Self {
+        let dtype = if device.is_cpu() { DType::F32 } else { DType::BF16 };
+        Self { device: device.clone(), dtype, learns: false }
+    }
+
+    /// The own kernels apply.
+    fn in_panels(&self) -> bool {
+        self.device.is_cpu() && self.dtype == DType::F32 && !self.learns
+    }
+}
+
+/// A matrix `W [out, in]`.
+#[derive(Debug, Clone)]
+pub enum Matrix {
+    /// As candle holds it: weights that learn, and other devices.
+    Plain(Tensor),
+    /// As the own kernels want it.
+    Panels(Arc<Panels>),
+}
+
+impl Matrix {
+    /// Takes the tensor `name [out, in]`.
+    pub fn take(weights: &mut Weights, name: &str, shape: [usize; 2], placement: &Placement) -> Result<Self> {
+        Ok(if placement.in_panels() {
+            Self::Panels(Arc::new(Panels::new(&weights.take_numbers(name, &shape)?, shape)))
+        } else {
+            Self::Plain(take(weights, name, &shape, placement)?)
+        })
+    }
+
+    /// A matrix `[out, in]` of f32 numbers on the CPU.
+    fn in_panels(matrix: &Tensor) -> Result<Self> {
+        let (out, inner) = matrix.dims2()?;
+        let numbers = Numbers::F32(matrix.flatten_all()?.to_vec1()?);
+        Ok(Self::Panels(Arc::new(Panels::new(&numbers, [out, inner]))))
+    }
+
+    /// `[out, in]`.
+    pub fn shape(&self) -> [usize; 2] {
+        match self {
+            Self::Plain(weight) => [weight.dims()[0], weight.dims()[1]],
+            Self::Panels(panels) => panels.shape(),
+        }
+    }
+
+    /// `x W^T`: `x [tokens, in]` to `[tokens, out]`.
+    pub fn product(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Plain(weight) => x.matmul(&weight.t()?)?,
+            Self::Panels(panels) => frozen_product(x, panels, None)?,
+        })
+    }
+
+    /// Rows of `W`, `[rows, in]`.
+    pub fn rows(&self, rows: &[u32], device: &Device) -> Result<Tensor> {
+        Ok(match self {
+            Self::Plain(weight) => weight.index_select(&Tensor::from_slice(rows, rows.len(), device)?, 0)?,
+            Self::Panels(panels) => Tensor::from_vec(panels.rows(rows), (rows.len(), panels.shape()[1]), device)?,
+        })
+    }
+}
+
+/// Takes a tensor in the type of the activations; one that learns stays the variable that it is.
+pub fn take(weights: &mut Weights, name: &str, shape: &[usize], placement: &Placement) -> Result<Tensor> {
+    let tensor = weights.take(name, shape)?;
+    Ok(if placement.learns { tensor } else { tensor.to_dtype(placement.dtype)? })
+}
 
 /// `y = W x + b` plus the updates of its adapters.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    branches: Vec<Branch>,
+    weight: Matrix,
+    bias: Option<Bias>,
+    updates: Vec<Update>,
+}
+
+/// An adapter's update as it is computed.
+#[derive(Debug, Clone)]
+struct Update {
+    a: Matrix,
+    b: Matrix,
+    scale: f64,
+}
+
+#[derive(Debug, Clone)]
+enum Bias {
+    Plain(Tensor),
+    /// Zeros up to whole panels behind it.
+    Padded(Arc<Vec<f32>>),
 }
 
 /// One low-rank update: `scale * B A x`.
@@ -27,37 +126,62 @@ pub struct Branch {
 
 impl Linear {
     /// Takes `NAME.weight` `[out, in]`, and `NAME.bias` `[out]` if there is one.
-    pub fn take(weights: &mut Weights, name: &str, [out, inner]: [usize; 2], bias: bool) -> Result<Self> {
-        let weight = weights.take(&format!("{name}.weight"), &[out, inner])?;
-        let bias = if bias { Some(weights.take(&format!("{name}.bias"), &[out])?) } else { None };
-        Ok(Self { weight, bias, branches: Vec::new() })
+    pub fn take(
+        weights: &mut Weights,
+        name: &str,
+        shape: [usize; 2],
+        bias: bool,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let weight = Matrix::take(weights, &format!("{name}.weight"), shape, placement)?;
+        let bias = if bias {
+            let bias = take(weights, &format!("{name}.bias"), &shape[..1], placement)?;
+            Some(match &weight {
+                Matrix::Plain(_) => Bias::Plain(bias),
+                Matrix::Panels(panels) => {
+                    let mut bias = bias.to_vec1::<f32>()?;
+                    bias.resize(panels.count() * PANEL, 0.0);
+                    Bias::Padded(Arc::new(bias))
+                }
+            })
+        } else {
+            None
+        };
+        Ok(Self { weight, bias, updates: Vec::new() })
     }
 
     /// Adds an adapter's update.
-    pub fn attach(&mut self, branch: Branch) {
-        self.branches.push(branch);
+    pub fn attach(&mut self, branch: &Branch) -> Result<()> {
+        let held = |m: &Tensor| match &self.weight {
+            Matrix::Panels(_) if !m.is_variable() => Matrix::in_panels(m),
+            Matrix::Plain(weight) if !m.is_variable() => Ok(Matrix::Plain(m.to_dtype(weight.dtype())?)),
+            _ => Ok(Matrix::Plain(m.clone())),
+        };
+        let update = Update { a: held(&branch.a)?, b: held(&branch.b)?, scale: branch.scale };
+        self.updates.push(update);
+        Ok(())
     }
 
-    /// `[in, out]` widths of the projection.
-    pub fn widths(&self) -> [usize; 2] {
-        [self.weight.dims()[1], self.weight.dims()[0]]
+    /// Factors of the adapters' updates, in order.
+    pub fn scales_mut(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.updates.iter_mut().map(|update| &mut update.scale)
+    }
+
+    /// `[out, in]` of the projection.
+    pub fn shape(&self) -> [usize; 2] {
+        self.weight.shape()
     }
 
     /// `x [tokens, in]` to `[tokens, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut y = product(x, &self.weight)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
-        }
-        for branch in &self.branches {
-            let update = product(&product(x, &branch.a)?, &branch.b)?;
-            y = (y + (update * branch.scale)?)?;
+        let mut y = match (&self.weight, &self.bias) {
+            (Matrix::Panels(panels), Some(Bias::Padded(bias))) => frozen_product(x, panels, Some(bias))?,
+            (weight, Some(Bias::Plain(bias))) => weight.product(x)?.broadcast_add(bias)?,
+            (weight, _) => weight.product(x)?,
+        };
+        for update in &self.updates {
+            y = (y + (update.b.product(&update.a.product(x)?)? * update.scale)?)?;
         }
         Ok(y)
     }
-}
-
-/// `x W^T`; a weight that does not learn gets no gradient.
-pub fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    Ok(if weight.is_variable() { x.matmul(&weight.t()?)? } else { frozen_linear(x, weight)? })
 }

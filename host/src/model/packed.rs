@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::error::Result;
-use super::kernels::{Heads, KvSlot, attend_cached, causal_attention};
+use super::kernels::{Look, Pages, Seen, attend, causal_attention, composed_attention, with_numbers};
 
 /// Tokens of several sequences, one after another.
 pub struct Packed<'a> {
@@ -18,27 +18,27 @@ pub struct Packed<'a> {
     memory: Option<&'a mut [Memory]>,
 }
 
-/// Keys and values that a sequence has left behind, one slot per block.
-#[derive(Debug, Clone, Default)]
+/// Keys and values that a sequence has left behind. Clones share them: each goes on by itself.
+#[derive(Debug, Clone)]
 pub struct Memory {
-    /// A beginning that other sequences share, such as the prompt of several samples.
-    pub shared: Arc<Vec<KvSlot>>,
-    /// What only this sequence has.
-    pub own: Vec<KvSlot>,
-    /// Tokens held by both.
+    blocks: Vec<Held>,
+    /// Tokens held.
     pub len: usize,
+}
+
+/// Keys and values at one block.
+#[derive(Debug, Clone)]
+enum Held {
+    Nothing,
+    Pages(Pages),
+    /// `[tokens, kv * dim]` each, on another device or of another type than the own kernels take.
+    Tensors(Tensor, Tensor),
 }
 
 impl Memory {
     /// No tokens yet.
     pub fn empty(blocks: usize) -> Self {
-        Self { shared: Arc::new(vec![KvSlot::default(); blocks]), own: vec![KvSlot::default(); blocks], len: 0 }
-    }
-
-    /// A sequence that goes on from this one, which several may share.
-    pub fn share(self) -> Self {
-        assert!(self.shared.iter().all(|slot| slot.k.is_empty()), "a shared beginning is one piece");
-        Self { own: vec![KvSlot::default(); self.own.len()], shared: Arc::new(self.own), len: self.len }
+        Self { blocks: vec![Held::Nothing; blocks], len: 0 }
     }
 }
 
@@ -66,27 +66,94 @@ impl<'a> Packed<'a> {
     }
 
     /// Attention of block `at` for this batch.
-    pub fn attend(&mut self, at: usize, q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads) -> Result<Tensor> {
+    pub fn attend(&mut self, at: usize, q: &Tensor, k: &Tensor, v: &Tensor, look: &Look) -> Result<Tensor> {
+        let kernels = q.device().is_cpu() && q.dtype() == DType::F32;
         let Some(memory) = self.memory.as_deref_mut() else {
-            return Ok(causal_attention(q, k, v, heads, &self.lengths)?);
+            if kernels {
+                return Ok(causal_attention(q, k, v, *look, &self.lengths)?);
+            }
+            let parts = parts(&self.lengths)
+                .map(|(start, len)| {
+                    let [q, k, v] = [q, k, v].map(|x| x.narrow(0, start, len));
+                    composed_attention(&q?, &k?, &v?, look)
+                })
+                .collect::<candle_core::Result<Vec<_>>>()?;
+            return Ok(Tensor::cat(&parts, 0)?);
         };
-        let fresh = memory.iter().all(|m| m.len == 0);
-        let (keys, values) = (k.flatten_all()?.to_vec1::<f32>()?, v.flatten_all()?.to_vec1::<f32>()?);
-        let last = at + 1 == memory.first().map_or(0, |m| m.own.len());
-        let mut start = 0;
-        for (len, memory) in self.lengths.iter().zip(memory.iter_mut()) {
-            let range = start * heads.kv_width()..(start + len) * heads.kv_width();
-            memory.own[at].k.extend_from_slice(&keys[range.clone()]);
-            memory.own[at].v.extend_from_slice(&values[range]);
-            start += len;
-            if last {
+        let out = if kernels {
+            with_pages(at, q, k, v, look, &self.lengths, memory)?
+        } else {
+            with_tensors(at, [q, k, v], look, &self.lengths, memory)?
+        };
+        for (memory, len) in memory.iter_mut().zip(self.lengths.iter()) {
+            if at + 1 == memory.blocks.len() {
                 memory.len += len;
             }
         }
-        if fresh {
-            return Ok(causal_attention(q, k, v, heads, &self.lengths)?);
-        }
-        let parts: Vec<[&KvSlot; 2]> = memory.iter().map(|m| [&m.shared[at], &m.own[at]]).collect();
-        Ok(attend_cached(q, heads, &self.lengths, &parts)?)
+        Ok(out)
     }
+}
+
+/// Start and length of each sequence.
+fn parts(lengths: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+    lengths.iter().scan(0, |start, len| {
+        *start += len;
+        Some((*start - len, *len))
+    })
+}
+
+fn with_pages(
+    at: usize,
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    look: &Look,
+    lengths: &[usize],
+    memory: &mut [Memory],
+) -> Result<Tensor> {
+    let width = look.heads.kv_width();
+    with_numbers(k, |k| {
+        with_numbers(v, |v| {
+            for ((start, len), memory) in parts(lengths).zip(memory.iter_mut()) {
+                if matches!(memory.blocks[at], Held::Nothing) {
+                    memory.blocks[at] = Held::Pages(Pages::default());
+                }
+                if let Held::Pages(pages) = &mut memory.blocks[at] {
+                    let range = start * width..(start + len) * width;
+                    pages.append(memory.len, &k[range.clone()], &v[range], look.heads);
+                }
+            }
+            Ok(())
+        })
+    })?;
+    let seen: Vec<Seen<'_>> = lengths
+        .iter()
+        .zip(&*memory)
+        .filter_map(|(&tokens, memory)| match &memory.blocks[at] {
+            Held::Pages(pages) => Some(Seen { tokens, first: memory.len, pages }),
+            _ => None,
+        })
+        .collect();
+    let out = with_numbers(q, |q| Ok(attend(q, look, &seen)))?;
+    Ok(Tensor::from_vec(out, q.shape(), q.device())?)
+}
+
+fn with_tensors(
+    at: usize,
+    [q, k, v]: [&Tensor; 3],
+    look: &Look,
+    lengths: &[usize],
+    memory: &mut [Memory],
+) -> Result<Tensor> {
+    let mut out = Vec::with_capacity(lengths.len());
+    for ((start, len), memory) in parts(lengths).zip(memory.iter_mut()) {
+        let [q, k, v] = [q.narrow(0, start, len)?, k.narrow(0, start, len)?, v.narrow(0, start, len)?];
+        let (k, v) = match &memory.blocks[at] {
+            Held::Tensors(before_k, before_v) => (Tensor::cat(&[before_k, &k], 0)?, Tensor::cat(&[before_v, &v], 0)?),
+            _ => (k.contiguous()?, v.contiguous()?),
+        };
+        out.push(composed_attention(&q, &k, &v, look)?);
+        memory.blocks[at] = Held::Tensors(k, v);
+    }
+    Ok(Tensor::cat(&out, 0)?)
 }

@@ -3,6 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use super::math::sum_of;
 use super::slices::{numbers, with_numbers};
 
 /// `w * x / sqrt(mean(x^2) + eps)` over the last dimension, for `x [tokens, width]` and `w [width]`.
@@ -16,7 +17,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
 
 /// The same from candle's operations: for other devices, and the oracle of the tests.
 pub(super) fn composed(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
-    let wide = x.to_dtype(DType::F32)?;
+    let wide = if x.dtype() == DType::F64 { x.clone() } else { x.to_dtype(DType::F32)? };
     let mean_square = wide.sqr()?.mean_keepdim(D::Minus1)?;
     wide.broadcast_div(&(mean_square + eps)?.sqrt()?)?.to_dtype(x.dtype())?.broadcast_mul(weight)
 }
@@ -28,7 +29,7 @@ struct RmsNorm {
 
 impl RmsNorm {
     fn scale(&self, row: &[f32]) -> f32 {
-        let sum: f32 = row.iter().map(|v| v * v).sum();
+        let sum = pulp::Arch::new().dispatch(|| sum_of(row, |v| v * v));
         (1.0 / (f64::from(sum) / row.len() as f64 + self.eps).sqrt()) as f32
     }
 }
@@ -43,9 +44,11 @@ impl CustomOp2 for RmsNorm {
         let mut out = vec![0f32; x.len()];
         out.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(32).for_each(|(out, x)| {
             let scale = self.scale(x);
-            for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
-                *out = x * scale * w;
-            }
+            pulp::Arch::new().dispatch(|| {
+                for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
+                    *out = x * scale * w;
+                }
+            });
         });
         Ok((CpuStorage::F32(out), lx.shape().clone()))
     }

@@ -1,0 +1,155 @@
+//! The MLP of a block: one, or a mixture of experts.
+
+use candle_core::{D, DType, Tensor};
+
+use super::config::{Activation, Config, Experts};
+use super::error::Result;
+use super::kernels::gated;
+use super::linear::{Linear, Matrix, Placement};
+use super::weights::Weights;
+
+/// `down(f(gate(x)) * up(x))` (Shazeer 2020, arXiv 2002.05202).
+#[derive(Debug, Clone)]
+pub struct Gated {
+    into: Into,
+    down: Linear,
+    activation: Activation,
+}
+
+#[derive(Debug, Clone)]
+enum Into {
+    Split { gate: Linear, up: Linear },
+    /// Gate above up in one matrix.
+    Fused { both: Linear, width: usize },
+}
+
+/// A dense MLP or a mixture.
+#[derive(Debug, Clone)]
+pub enum Mlp {
+    /// The same for every token.
+    Dense(Gated),
+    /// Few of many experts for each token.
+    Mixture(Mixture),
+}
+
+/// A mixture of experts: softmax over the router's scores, the best `per_token` of them weigh their experts' outputs.
+#[derive(Debug, Clone)]
+pub struct Mixture {
+    shape: Experts,
+    router: Matrix,
+    experts: Vec<Gated>,
+}
+
+impl Gated {
+    /// Takes the projections below `path`; `width` is that of the hidden layer.
+    fn take(
+        config: &Config,
+        weights: &mut Weights,
+        path: &str,
+        width: usize,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let (d, bias) = (config.width, config.bias.mlp);
+        let mut linear =
+            |name: &str, shape| Linear::take(weights, &format!("{path}.{name}"), shape, bias, placement);
+        let into = if config.fused {
+            Into::Fused { both: linear("gate_up_proj", [2 * width, d])?, width }
+        } else {
+            Into::Split { gate: linear("gate_proj", [width, d])?, up: linear("up_proj", [width, d])? }
+        };
+        Ok(Self { into, down: linear("down_proj", [d, width])?, activation: config.activation })
+    }
+
+    fn linear_mut(&mut self, module: &str) -> Option<&mut Linear> {
+        match (module, &mut self.into) {
+            ("down_proj", _) => Some(&mut self.down),
+            ("gate_proj", Into::Split { gate, .. }) => Some(gate),
+            ("up_proj", Into::Split { up, .. }) => Some(up),
+            ("gate_up_proj", Into::Fused { both, .. }) => Some(both),
+            _ => None,
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (gate, up) = match &self.into {
+            Into::Split { gate, up } => (gate.forward(x)?, up.forward(x)?),
+            Into::Fused { both, width } => {
+                let both = both.forward(x)?;
+                (both.narrow(1, 0, *width)?, both.narrow(1, *width, *width)?)
+            }
+        };
+        self.down.forward(&gated(&gate, &up, self.activation)?)
+    }
+}
+
+impl Mlp {
+    /// Takes the MLP below `path`.
+    pub fn take(
+        config: &Config,
+        weights: &mut Weights,
+        path: &str,
+        mixture: Option<Experts>,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let Some(shape) = mixture else {
+            return Ok(Self::Dense(Gated::take(config, weights, path, config.mlp_width, placement)?));
+        };
+        let router = Matrix::take(weights, &format!("{path}.gate.weight"), [shape.count, config.width], placement)?;
+        let experts = (0..shape.count)
+            .map(|at| Gated::take(config, weights, &format!("{path}.experts.{at}"), shape.width, placement))
+            .collect::<Result<_>>()?;
+        Ok(Self::Mixture(Mixture { shape, router, experts }))
+    }
+
+    /// The projection `module`, such as `down_proj` or `experts.3.down_proj`.
+    pub fn linear_mut(&mut self, module: &str) -> Option<&mut Linear> {
+        match self {
+            Self::Dense(mlp) => mlp.linear_mut(module),
+            Self::Mixture(mixture) => {
+                let (expert, module) = module.strip_prefix("experts.")?.split_once('.')?;
+                mixture.experts.get_mut(expert.parse::<usize>().ok()?)?.linear_mut(module)
+            }
+        }
+    }
+
+    /// `x [tokens, width]` to the same shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Dense(mlp) => mlp.forward(x),
+            Self::Mixture(mixture) => mixture.forward(x),
+        }
+    }
+}
+
+impl Mixture {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let scores = self.router.product(x)?;
+        let wide = if scores.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        let exp = scores.to_dtype(wide)?;
+        let exp = exp.broadcast_sub(&exp.max_keepdim(D::Minus1)?.detach())?.exp()?;
+        let shares = exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?;
+        // [tokens, per_token], the best first; ties go to the lower expert.
+        let chosen = shares.arg_sort_last_dim(false)?.narrow(1, 0, self.shape.per_token)?.contiguous()?;
+        let mut kept = shares.gather(&chosen, 1)?;
+        if self.shape.normalise {
+            kept = kept.broadcast_div(&kept.sum_keepdim(1)?)?;
+        }
+        let kept = kept.to_dtype(x.dtype())?;
+        let slots = chosen.flatten_all()?.to_vec1::<u32>()?;
+        let kept = kept.flatten_all()?;
+        let mut out = x.zeros_like()?;
+        for (expert, mlp) in self.experts.iter().enumerate() {
+            let here: Vec<u32> = (0..).zip(&slots).filter(|(_, e)| **e as usize == expert).map(|(at, _)| at).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let tokens: Vec<u32> = here.iter().map(|at| at / self.shape.per_token as u32).collect();
+            let index = |all: Vec<u32>| Tensor::from_vec(all, tokens.len(), x.device());
+            let (tokens, here) = (index(tokens.clone())?, index(here)?);
+            let share = kept.index_select(&here, 0)?.unsqueeze(1)?;
+            let part = mlp.forward(&x.index_select(&tokens, 0)?)?.broadcast_mul(&share)?;
+            out = out.index_add(&tokens, &part, 0)?;
+        }
+        Ok(out)
+    }
+}
