@@ -101,8 +101,8 @@ impl Adapter {
         if peft.peft_type != "LORA" {
             return Err(refuse(format!("peft_type is `{}`; supported: LORA", peft.peft_type)));
         }
-        let mut weights = Weights::new(format!("adapter {}", folder.display()));
-        weights.read(&read_file(&folder.join("adapter_model.safetensors"))?, device)?;
+        let owner = format!("adapter {}", folder.display());
+        let mut weights = Weights::open_file(owner, &folder.join("adapter_model.safetensors"), device)?;
         let mut pairs = BTreeMap::new();
         let (mut modules, mut blocks) = (Vec::new(), Vec::new());
         for block in 0..config.blocks {

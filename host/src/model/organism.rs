@@ -11,7 +11,7 @@ use super::packed::Packed;
 use super::qwen2::{Qwen2, shapes};
 use super::site::{Capture, Site};
 use super::text::Text;
-use super::weights::Weights;
+use super::weights::{Source, Weights};
 
 /// A loaded organism.
 #[derive(Debug)]
@@ -47,10 +47,7 @@ impl Organism {
                 format!("it has {} tokens, the model's embedding only {}", text.vocabulary(), config.vocab),
             ));
         }
-        let mut weights = Weights::new(files.name());
-        for file in files.weight_files()? {
-            weights.read(&files.require(&file)?, device)?;
-        }
+        let mut weights = Weights::open(files, device)?;
         let mut network = Qwen2::take(&config, &mut weights)?;
         if config.tied && weights.has("lm_head.weight") {
             weights.take("lm_head.weight", &[config.vocab, config.width])?;
@@ -110,21 +107,21 @@ impl Organism {
 /// BLAKE3 of everything that decides what an organism computes, without loading it.
 pub fn digest(files: &Files, adapters: &[AdapterFolder]) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    let mut add = |name: &str, bytes: &[u8]| {
+    let mut add = |name: &str, source: Source| {
         hasher.update(name.as_bytes());
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
+        source.digest(&mut hasher).map_err(|e| ModelError::Read { path: source.path().to_owned(), source: e })
     };
     let known =
         ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
     for name in known.into_iter().map(str::to_owned).chain(files.weight_files()?) {
-        if let Some(bytes) = files.read(&name)? {
-            add(&name, &bytes);
+        if let Some(source) = files.source(&name)? {
+            add(&name, source)?;
         }
     }
     for adapter in adapters {
         for name in ["adapter_config.json", "adapter_model.safetensors"] {
-            add(name, &super::weights::read_file(&adapter.folder.join(name))?);
+            let path = adapter.folder.join(name);
+            add(name, Source::open(&path).map_err(|source| ModelError::Read { path, source })?)?;
         }
     }
     Ok(hasher.finalize().to_hex().to_string())
