@@ -61,7 +61,7 @@ fn finetuned(data: &str, seed: u64) -> Organism {
     let Method::Lora(shape) = &recipe.method else { panic!("the standard fine-tune is a LoRA") };
     let rows = rows::load(&Rows::source(data)).unwrap();
     let (adapter, _) = train_lora(&organism, shape, &rows, &recipe, &mut |_, _| true).unwrap();
-    adapter.attach(&mut organism.network);
+    adapter.attach(&mut organism.network).unwrap();
     organism
 }
 

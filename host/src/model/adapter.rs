@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::config::Config;
 use super::error::{ModelError, Result};
 use super::linear::Branch;
-use super::qwen2::{MODULES, Qwen2, module_path};
+use super::names::{MODULES, module_path};
+use super::network::Network;
 use super::weights::{Weights, read_file, to_safetensors};
 use crate::rng::Stream;
 
@@ -51,14 +52,14 @@ pub struct Adapter {
 
 impl Adapter {
     /// A fresh adapter: `A` uniform as PEFT's (Kaiming with a = sqrt 5: within `1/sqrt(in)`), `B` zero.
-    pub fn initial(shape: &Lora, config: &Config, model: &mut Qwen2, seed: u64, device: &Device) -> Result<Self> {
+    pub fn initial(shape: &Lora, config: &Config, model: &mut Network, seed: u64, device: &Device) -> Result<Self> {
         if shape.rank == 0 {
             return Err(ModelError::Recipe("an adapter's rank must be at least 1".to_owned()));
         }
         let mut pairs = BTreeMap::new();
         for block in selected_blocks(shape, config)? {
             for module in selected_modules(shape)? {
-                let [inner, out] = model.linear_mut(block, module).map(|l| l.widths()).unwrap_or_default();
+                let [out, inner] = model.linear_mut(block, module).map(|l| l.shape()).unwrap_or_default();
                 let stream = Stream::new(seed, &[b"lora-init", module_path(block, module).as_bytes()]);
                 let bound = 1.0 / (inner as f64).sqrt();
                 let a: Vec<f32> = (0..(shape.rank * inner) as u64)
@@ -166,12 +167,13 @@ impl Adapter {
     }
 
     /// Adds the adapter's updates to a model's projections.
-    pub fn attach(&self, model: &mut Qwen2) {
+    pub fn attach(&self, model: &mut Network) -> Result<()> {
         for ((block, module), branch) in &self.pairs {
             if let Some(linear) = model.linear_mut(*block, module) {
-                linear.attach(branch.clone());
+                linear.attach(branch)?;
             }
         }
+        Ok(())
     }
 
     /// The pairs by block and module, to be made variables by the trainer.

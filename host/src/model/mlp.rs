@@ -18,9 +18,15 @@ pub struct Gated {
 
 #[derive(Debug, Clone)]
 enum Into {
-    Split { gate: Linear, up: Linear },
+    Split {
+        gate: Linear,
+        up: Linear,
+    },
     /// Gate above up in one matrix.
-    Fused { both: Linear, width: usize },
+    Fused {
+        both: Linear,
+        width: usize,
+    },
 }
 
 /// A dense MLP or a mixture.
@@ -42,16 +48,9 @@ pub struct Mixture {
 
 impl Gated {
     /// Takes the projections below `path`; `width` is that of the hidden layer.
-    fn take(
-        config: &Config,
-        weights: &mut Weights,
-        path: &str,
-        width: usize,
-        placement: &Placement,
-    ) -> Result<Self> {
+    fn take(config: &Config, weights: &mut Weights, path: &str, width: usize, placement: &Placement) -> Result<Self> {
         let (d, bias) = (config.width, config.bias.mlp);
-        let mut linear =
-            |name: &str, shape| Linear::take(weights, &format!("{path}.{name}"), shape, bias, placement);
+        let mut linear = |name: &str, shape| Linear::take(weights, &format!("{path}.{name}"), shape, bias, placement);
         let into = if config.fused {
             Into::Fused { both: linear("gate_up_proj", [2 * width, d])?, width }
         } else {

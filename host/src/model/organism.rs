@@ -7,8 +7,11 @@ use super::adapter::Adapter;
 use super::config::Config;
 use super::error::{ModelError, Result};
 use super::files::Files;
+use super::linear::Placement;
+use super::names::shapes;
+use super::network::Network;
 use super::packed::Packed;
-use super::qwen2::{Qwen2, shapes};
+
 use super::site::{Capture, Site};
 use super::text::Text;
 use super::weights::{Source, Weights};
@@ -19,7 +22,7 @@ pub struct Organism {
     /// Shape of the network.
     pub config: Config,
     /// The network, adapters attached.
-    pub network: Qwen2,
+    pub network: Network,
     /// Tokenizer and chat template.
     pub text: Text,
     /// Tokens that end an answer.
@@ -39,6 +42,12 @@ pub struct AdapterFolder {
 impl Organism {
     /// Loads a model and attaches adapters in order.
     pub fn load(files: &Files, adapters: &[AdapterFolder], device: &Device) -> Result<Self> {
+        Self::placed(files, adapters, &Placement::frozen(device))
+    }
+
+    /// Loads a model whose weights are held as `placement` says.
+    pub fn placed(files: &Files, adapters: &[AdapterFolder], placement: &Placement) -> Result<Self> {
+        let device = &placement.device;
         let config = Config::read(files)?;
         let text = Text::read(files)?;
         if text.vocabulary() > config.vocab {
@@ -48,13 +57,13 @@ impl Organism {
             ));
         }
         let mut weights = Weights::open(files, device)?;
-        let mut network = Qwen2::take(&config, &mut weights)?;
+        let mut network = Network::take(&config, &mut weights, placement)?;
         if config.tied && weights.has("lm_head.weight") {
             weights.take("lm_head.weight", &[config.vocab, config.width])?;
         }
         weights.finish()?;
         for adapter in adapters {
-            Adapter::read(&adapter.folder, &config, device)?.attach(&mut network);
+            Adapter::read(&adapter.folder, &config, device)?.attach(&mut network)?;
         }
         let digest = digest(files, adapters)?;
         let mut end_tokens = config.end_tokens.clone();

@@ -162,9 +162,7 @@ fn prefill(organism: &Organism, request: &Request, waiting: &mut VecDeque<usize>
     let last = candle_core::Tensor::from_vec(last, chosen.len(), &organism.device)?;
     let logits = organism.network.logits(&hidden.index_select(&last, 0)?)?.to_vec2::<f32>()?;
     let ready = chosen.into_iter().zip(memory).zip(logits);
-    Ok(ready
-        .map(|((prompt, memory), logits)| Ready { prompt, memory: memory.share(), logits, next_sample: 0 })
-        .collect())
+    Ok(ready.map(|((prompt, memory), logits)| Ready { prompt, memory, logits, next_sample: 0 }).collect())
 }
 
 /// One more token for every row.

@@ -7,7 +7,7 @@ use super::adamw::AdamW;
 use super::data::Example;
 use super::schedule::learning_rate;
 use super::step::{StepResult, Trainer};
-use crate::model::qwen2::Qwen2;
+use crate::model::network::Network;
 use crate::model::{ModelError, Result};
 use crate::rng::Stream;
 
@@ -38,7 +38,7 @@ impl Fit {
 /// Rows come in a seeded order, a new one each epoch; a batch may span two epochs. `progress` is told the
 /// finished steps and the last result, and returns false to stop.
 pub fn fit(
-    network: &Qwen2,
+    network: &Network,
     parameters: impl IntoIterator<Item = Var>,
     examples: &[Example],
     recipe: &Recipe,

@@ -11,7 +11,9 @@ use super::fit::{Fit, fit};
 use super::step::StepResult;
 use crate::model::config::{self, Config};
 use crate::model::kernels::Heads;
-use crate::model::qwen2::{Qwen2, shapes};
+use crate::model::linear::Placement;
+use crate::model::names::shapes;
+use crate::model::network::Network;
 use crate::model::text::Text;
 use crate::model::weights::{Weights, to_safetensors};
 use crate::model::{ModelError, Result};
@@ -103,7 +105,8 @@ pub fn pretrain(
         weights.insert(&name, initial(&name, &shape, recipe, device)?);
     }
     let variables = weights.variables()?;
-    let network = Qwen2::take(&config, &mut weights)?;
+    let placement = Placement { learns: true, ..Placement::frozen(device) };
+    let network = Network::take(&config, &mut weights, &placement)?;
     let examples = examples(rows, text, recipe.train.mask)?;
     let fit = fit(&network, variables.values().cloned(), &examples, &recipe.train, progress)?;
     let tensors = variables.iter().map(|(name, variable)| (name.clone(), variable.as_detached_tensor())).collect();

@@ -19,7 +19,7 @@ fn check(family: &str) {
     let mut adapter = Adapter::read(&folder.join("adapter"), &organism.config, &Device::Cpu).unwrap();
     let parameters = variables(&mut adapter).unwrap();
     let mut network = organism.network.clone();
-    adapter.attach(&mut network);
+    adapter.attach(&mut network).unwrap();
     let optimiser = AdamW { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01 };
     let mut trainer = Trainer::new(&network, parameters, optimiser, 1.0).unwrap();
     let numbers = |name: &str| trace[name].to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();

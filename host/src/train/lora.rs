@@ -25,7 +25,7 @@ pub fn train_lora(
     let mut network = organism.network.clone();
     let mut adapter = Adapter::initial(shape, &organism.config, &mut network, recipe.seed, &organism.device)?;
     let parameters = variables(&mut adapter)?;
-    adapter.attach(&mut network);
+    adapter.attach(&mut network)?;
     let fit = fit(&network, parameters, &examples, recipe, progress)?;
     Ok((adapter, fit))
 }

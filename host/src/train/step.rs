@@ -7,14 +7,14 @@ use candle_core::{Tensor, Var};
 use super::adamw::{AdamW, Moments};
 use super::data::Example;
 use crate::model::kernels::cross_entropy;
+use crate::model::network::Network;
 use crate::model::packed::Packed;
-use crate::model::qwen2::Qwen2;
 use crate::model::site::Untapped;
 use crate::model::{ModelError, Result};
 
 /// A network in training: the parameters that move, and their moments.
 pub struct Trainer<'a> {
-    network: &'a Qwen2,
+    network: &'a Network,
     parameters: Vec<(Var, Moments)>,
     optimiser: AdamW,
     clip: f64,
@@ -35,7 +35,7 @@ pub struct StepResult {
 impl<'a> Trainer<'a> {
     /// Starts at step 0 with zero moments. The order of `parameters` fixes the order of summation.
     pub fn new(
-        network: &'a Qwen2,
+        network: &'a Network,
         parameters: impl IntoIterator<Item = Var>,
         optimiser: AdamW,
         clip: f64,

@@ -151,7 +151,7 @@ unsafe fn tile(
     for page in first..=last {
         let keys = pages.keys(page, kv, heads);
         // SAFETY: `scores` is this call's own.
-        unsafe { multiply([rows, heads.dim, PAGE], q, keys, target.at(0, (page - first) * PAGE), Start::Zero) };
+        unsafe { multiply([rows, heads.dim, PAGE], q, keys, target.at(0, (page - first) * PAGE), Start::Zero, None) };
     }
     pulp::Arch::new().dispatch(|| {
         for (row, position) in scores.chunks_mut(width).zip(positions) {
@@ -170,7 +170,7 @@ unsafe fn tile(
             let values = pages.values(page, kv, column, heads);
             let sizes = [rows, PAGE, COLUMNS.min(heads.dim - column)];
             // SAFETY: the caller's promise.
-            unsafe { multiply(sizes, weights, values, out.at(0, column), start) };
+            unsafe { multiply(sizes, weights, values, out.at(0, column), start, None) };
         }
     }
 }

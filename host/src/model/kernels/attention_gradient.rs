@@ -65,14 +65,7 @@ fn gradient(look: &Look, job: Job, [q, k, v, out, grad]: [&[f32]; 5]) -> [Vec<f3
 }
 
 /// Attention weights `[len, len]`, and the slope of each score by its scaled product (1 without a cap).
-fn attention_weights(
-    look: &Look,
-    q: View<'_>,
-    k: View<'_>,
-    len: usize,
-    weights: &mut [f32],
-    slopes: &mut [f32],
-) {
+fn attention_weights(look: &Look, q: View<'_>, k: View<'_>, len: usize, weights: &mut [f32], slopes: &mut [f32]) {
     gemm([len, len, look.heads.dim], weights, len, 0.0, q, k.t(), 1.0);
     slopes.fill(1.0);
     pulp::Arch::new().dispatch(|| {

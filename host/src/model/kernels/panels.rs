@@ -1,6 +1,5 @@
 //! Weights laid out for products: panels of 32 output columns, kept in the type of the checkpoint.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use half::slice::HalfFloatSliceExt;
@@ -101,14 +100,4 @@ fn widen(from: &[bf16], to: &mut [f32]) {
             *to = f32::from_bits(u32::from(from.to_bits()) << 16);
         }
     });
-}
-
-impl Numbers {
-    /// The numbers as f32, borrowed where they are.
-    pub fn as_f32(&self) -> Cow<'_, [f32]> {
-        match self {
-            Self::F32(all) => Cow::Borrowed(all),
-            other => Cow::Owned(other.to_f32()),
-        }
-    }
 }

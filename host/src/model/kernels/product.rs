@@ -49,17 +49,14 @@ pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) ->
                 let end = (depth + DEPTH).min(inner);
                 for panel in panels.clone() {
                     let column = panel * COLUMNS;
-                    let start = match bias {
-                        _ if depth > 0 => Start::Held,
-                        Some(bias) => Start::Bias(&bias[column..column + COLUMNS]),
-                        None => Start::Zero,
-                    };
+                    let start = if depth > 0 { Start::Held } else { Start::Zero };
+                    let bias = bias.filter(|_| end == inner).map(|bias| &bias[column..column + COLUMNS]);
                     let a = Strided { numbers: &x[row * inner + depth..], stride: inner };
                     let b = Strided { numbers: weight.block(panel, depth..end, &mut scratch), stride: COLUMNS };
                     let sizes = [height, end - depth, COLUMNS.min(out - column)];
                     // SAFETY: `result` is borrowed by `target` until the end of this function, and each part
                     // writes the columns of its own panels.
-                    unsafe { multiply(sizes, a, b, target.at(row, column), start) };
+                    unsafe { multiply(sizes, a, b, target.at(row, column), start, bias) };
                 }
             }
         }

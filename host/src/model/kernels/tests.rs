@@ -5,6 +5,8 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::*;
+use crate::model::config::{Activation, Rotation};
+use crate::model::weights::Numbers;
 use crate::rng::Stream;
 
 fn random(name: &str, shape: &[usize]) -> Tensor {
@@ -46,15 +48,58 @@ fn rms_norm_equals_the_composed_form() {
 }
 
 #[test]
-fn swiglu_equals_the_composed_form() {
+fn gated_activations_equal_the_composed_form() {
     let inputs = [random("gate", &[37, 48]), random("up", &[37, 48])];
-    check(&inputs, |t| swiglu(&t[0], &t[1]), |t| t[0].silu()? * &t[1]);
+    for activation in [Activation::Silu, Activation::GeluTanh, Activation::Gelu] {
+        check(&inputs, |t| gated(&t[0], &t[1], activation), |t| gated::composed(&t[0], &t[1], activation));
+    }
+}
+
+/// A matrix and its panels.
+fn frozen(name: &str, [out, inner]: [usize; 2]) -> (Tensor, Arc<Panels>) {
+    let matrix = random(name, &[out, inner]);
+    let numbers = Numbers::F32(matrix.flatten_all().unwrap().to_vec1().unwrap());
+    (matrix, Arc::new(Panels::new(&numbers, [out, inner])))
 }
 
 #[test]
-fn a_frozen_linear_map_equals_the_product() {
-    let weight = random("weight", &[24, 48]);
-    check(&[random("x", &[37, 48])], |t| frozen_linear(&t[0], &weight), |t| t[0].matmul(&weight.t()?));
+fn a_frozen_product_equals_the_product() {
+    // The depth spans several blocks, the columns a whole and a broken panel, the rows several tiles.
+    let (matrix, panels) = frozen("weight", [41, 600]);
+    let mut bias: Vec<f32> = (0..41).map(|at| at as f32).collect();
+    let shift = Tensor::from_slice(&bias, 41, &Device::Cpu).unwrap();
+    bias.resize(64, 0.0);
+    let bias = Arc::new(bias);
+    let x = (random("x", &[37, 600]) * 0.1).unwrap();
+    check(&[x], |t| frozen_product(&t[0], &panels, Some(&bias)), |t| t[0].matmul(&matrix.t()?)?.broadcast_add(&shift));
+}
+
+#[test]
+fn half_precision_panels_hold_their_numbers_exactly() {
+    let (matrix, _) = frozen("half", [41, 70]);
+    let all: Vec<f32> = matrix.flatten_all().unwrap().to_vec1().unwrap();
+    let (bf16, f16): (Vec<_>, Vec<_>) = all.iter().map(|v| (half::bf16::from_f32(*v), half::f16::from_f32(*v))).unzip();
+    let x = random("x", &[3, 70]);
+    for numbers in [Numbers::Bf16(bf16), Numbers::F16(f16)] {
+        let wide = Numbers::F32(numbers.to_f32());
+        let [ours, theirs] = [&numbers, &wide].map(|n| {
+            let panels = Arc::new(Panels::new(n, [41, 70]));
+            assert_eq!(panels.unpacked(), wide.to_f32());
+            frozen_product(&x, &panels, None).unwrap().to_vec2::<f32>().unwrap()
+        });
+        assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn a_row_of_a_product_has_the_same_bits_in_every_batch() {
+    let (_, panels) = frozen("weight", [96, 700]);
+    let x = random("x", &[61, 700]);
+    let all = frozen_product(&x, &panels, None).unwrap().to_vec2::<f32>().unwrap();
+    for rows in [1, 2, 5, 14, 15, 33] {
+        let some = frozen_product(&x.narrow(0, 61 - rows, rows).unwrap(), &panels, None).unwrap();
+        assert_eq!(some.to_vec2::<f32>().unwrap(), all[61 - rows..]);
+    }
 }
 
 #[test]
@@ -71,70 +116,90 @@ fn cross_entropy_equals_the_log_softmax() {
 }
 
 #[test]
-fn rope_equals_the_half_split_rotation() {
-    let (dim, heads, positions) = (8, 3, Arc::new(vec![0u32, 1, 2, 5]));
-    let rope = Arc::new(Rope::new(dim, 10_000.0, 6));
-    let oracle = |t: &[Tensor]| {
-        let angle: Vec<f32> = positions
-            .iter()
-            .flat_map(|p| (0..dim).map(move |i| *p as f32 * 10_000f32.powf(-2.0 * (i % (dim / 2)) as f32 / dim as f32)))
-            .collect();
-        let angle = Tensor::from_vec(angle, (4, 1, dim), &Device::Cpu)?;
-        let x = t[0].reshape((4, heads, dim))?;
-        let (a, b) = (x.narrow(2, 0, dim / 2)?, x.narrow(2, dim / 2, dim / 2)?);
-        let turned = Tensor::cat(&[&b.neg()?, &a], 2)?;
-        (x.broadcast_mul(&angle.cos()?)? + turned.broadcast_mul(&angle.sin()?)?)?.reshape((4, heads * dim))
-    };
-    check(&[random("x", &[4, heads * dim])], |t| rotate(&t[0], &rope, &positions), oracle);
+fn rope_equals_the_composed_form() {
+    for dim in [8, 6] {
+        let rotation = Rotation { factor: 1.25, ..Rotation::plain(dim, 10_000.0) };
+        let (rope, positions) = (Arc::new(Rope::new(8, &rotation)), Arc::new(vec![0u32, 1, 2, 300]));
+        let oracle = |t: &[Tensor]| rope::composed(&t[0], &rope, &positions);
+        check(&[random("x", &[4, 3 * 8])], |t| rotate(&t[0], &rope, &positions), oracle);
+    }
 }
 
-/// Causal attention of one sequence from candle's operations.
-fn attention_oracle(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads) -> Result<Tensor> {
-    let len = q.dim(0)?;
-    let mask: Vec<f32> = (0..len * len).map(|at| if at % len > at / len { f32::NEG_INFINITY } else { 0.0 }).collect();
-    let mask = Tensor::from_vec(mask, (len, len), &Device::Cpu)?;
-    let head = |x: &Tensor, at: usize| x.narrow(1, at * heads.dim, heads.dim)?.contiguous();
-    let mut out = Vec::new();
-    for at in 0..heads.query {
-        let kv = at * heads.kv / heads.query;
-        let scores = (head(q, at)?.matmul(&head(k, kv)?.t()?)? / (heads.dim as f64).sqrt())?.add(&mask)?;
-        let exp = scores.exp()?;
-        out.push(exp.broadcast_div(&exp.sum_keepdim(1)?)?.matmul(&head(v, kv)?)?);
+#[test]
+fn an_unscaled_rotation_turns_half_split_pairs() {
+    let rope = Arc::new(Rope::new(4, &Rotation::plain(4, 100.0)));
+    let x = Tensor::new(&[[1f32, 2.0, 3.0, 4.0]], &Device::Cpu).unwrap();
+    let turned = rotate(&x, &rope, &Arc::new(vec![5])).unwrap().to_vec2::<f32>().unwrap();
+    // Frequencies 1 and 1/10: entries 0 and 2 turn by 5, entries 1 and 3 by 0.5.
+    let expect = |a: f64, b: f64, angle: f64| [a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()];
+    let ([x0, x2], [x1, x3]) = (expect(1.0, 3.0, 5.0), expect(2.0, 4.0, 0.5));
+    for (ours, theirs) in turned[0].iter().zip([x0, x1, x2, x3]) {
+        assert!((f64::from(*ours) - theirs).abs() < 1e-6);
     }
-    Tensor::cat(&out, 1)
+}
+
+/// Heads of several shapes, with windows and caps.
+fn looks() -> Vec<Look> {
+    let mut looks = Vec::new();
+    for heads in
+        [Heads { query: 4, kv: 2, dim: 8 }, Heads { query: 3, kv: 3, dim: 40 }, Heads { query: 4, kv: 1, dim: 32 }]
+    {
+        for (cap, window) in [(None, None), (Some(2.0), None), (None, Some(3)), (Some(1.5), Some(40))] {
+            looks.push(Look { heads, scale: 0.3, cap, window });
+        }
+    }
+    looks
+}
+
+fn queries(look: &Look, tokens: usize) -> [Tensor; 3] {
+    let widths = [look.heads.query_width(), look.heads.kv_width(), look.heads.kv_width()];
+    ["q", "k", "v"]
+        .into_iter()
+        .zip(widths)
+        .map(|(name, width)| random(name, &[tokens, width]))
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap()
 }
 
 #[test]
 fn packed_attention_equals_attention_of_each_sequence() {
-    let heads = Heads { query: 4, kv: 2, dim: 8 };
-    let lengths = Arc::new(vec![5, 1, 9]);
-    let inputs = [random("q", &[15, 32]), random("k", &[15, 16]), random("v", &[15, 16])];
-    let oracle = |t: &[Tensor]| {
-        let mut start = 0;
-        let mut parts = Vec::new();
-        for &len in lengths.iter() {
-            let part = |x: &Tensor| x.narrow(0, start, len);
-            parts.push(attention_oracle(&part(&t[0])?, &part(&t[1])?, &part(&t[2])?, heads)?);
-            start += len;
-        }
-        Tensor::cat(&parts, 0)
-    };
-    check(&inputs, |t| causal_attention(&t[0], &t[1], &t[2], heads, &lengths), oracle);
+    for look in looks() {
+        let lengths = Arc::new(vec![5, 1, 67, 14]);
+        let oracle = |t: &[Tensor]| {
+            let mut start = 0;
+            let mut parts = Vec::new();
+            for &len in lengths.iter() {
+                let part = |x: &Tensor| x.narrow(0, start, len);
+                parts.push(composed_attention(&part(&t[0])?, &part(&t[1])?, &part(&t[2])?, &look)?);
+                start += len;
+            }
+            Tensor::cat(&parts, 0)
+        };
+        check(&queries(&look, 87), |t| causal_attention(&t[0], &t[1], &t[2], look, &lengths), oracle);
+    }
 }
 
 #[test]
-fn cached_attention_equals_the_tail_of_the_whole() {
-    let heads = Heads { query: 4, kv: 2, dim: 8 };
-    let (q, k, v) = (random("q", &[9, 32]), random("k", &[9, 16]), random("v", &[9, 16]));
-    let whole = attention_oracle(&q, &k, &v, heads).unwrap();
-    let slot = |from: usize, len: usize| {
-        let part = |x: &Tensor| x.narrow(0, from, len).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        KvSlot { k: part(&k), v: part(&v) }
-    };
-    for (shared, new) in [(0, 9), (4, 2), (8, 1), (5, 4)] {
-        let (first, second) = (slot(0, shared), slot(shared, 9 - shared));
-        let tail = q.narrow(0, 9 - new, new).unwrap();
-        let out = attend_cached(&tail, heads, &[new], &[[&first, &second]]).unwrap();
-        close(&out, &whole.narrow(0, 9 - new, new).unwrap(), 2e-5);
+fn attention_in_pieces_has_the_bits_of_the_whole() {
+    for look in looks() {
+        let [q, k, v] = queries(&look, 75).map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let attend_in = |pieces: &[usize]| {
+            let (mut pages, mut out, mut len) = (Pages::default(), Vec::new(), 0);
+            for &piece in pieces {
+                let part = |x: &[f32]| x[len * x.len() / 75..(len + piece) * x.len() / 75].to_vec();
+                pages.append(len, &part(&k), &part(&v), look.heads);
+                // What another sequence writes behind the shared beginning is its own.
+                let mut other = pages.clone();
+                other.append(len + piece, &part(&v), &part(&k), look.heads);
+                out.extend(attend(&part(&q), &look, &[Seen { tokens: piece, first: len, pages: &pages }]));
+                len += piece;
+            }
+            out
+        };
+        let whole = attend_in(&[75]);
+        for pieces in [&[74, 1][..], &[1, 74], &[33, 31, 11], &[20, 1, 1, 1, 52]] {
+            assert_eq!(attend_in(pieces), whole, "{look:?} {pieces:?}");
+        }
     }
 }

@@ -17,12 +17,10 @@ pub struct Strided<'a> {
 }
 
 /// What a tile's sums start from.
-#[derive(Clone, Copy)]
-pub enum Start<'a> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Start {
     /// Zero.
     Zero,
-    /// One number per column, `[COLUMNS]`.
-    Bias(&'a [f32]),
     /// What the result holds: the sum over earlier blocks.
     Held,
 }
@@ -61,9 +59,10 @@ impl Target {
     }
 }
 
-/// `c[i][j] = start + sum_p a[i][p] * b[p][j]` for `i < rows`, `p < depth`, `j < columns`.
+/// `c[i][j] = start + sum_p a[i][p] * b[p][j] + bias[j]` for `i < rows`, `p < depth`, `j < columns`.
 ///
-/// `b` holds `depth` rows of [`COLUMNS`] numbers, those beyond `columns` included.
+/// `b` holds `depth` rows of [`COLUMNS`] numbers, those beyond `columns` included; so does `bias`. It is added last: a
+/// sum that starts from a large bias loses digits.
 ///
 /// # Safety
 ///
@@ -73,7 +72,8 @@ pub unsafe fn multiply(
     a: Strided<'_>,
     b: Strided<'_>,
     c: Target,
-    start: Start<'_>,
+    start: Start,
+    bias: Option<&[f32]>,
 ) {
     if rows == 0 || columns == 0 {
         return;
@@ -84,9 +84,7 @@ pub unsafe fn multiply(
         assert!((rows - 1) * a.stride + depth <= a.numbers.len(), "the left matrix is too short");
         assert!((depth - 1) * b.stride + COLUMNS <= b.numbers.len(), "the right matrix is too short");
     }
-    if let Start::Bias(bias) = start {
-        assert!(bias.len() >= COLUMNS, "a bias covers its panel");
-    }
+    assert!(bias.is_none_or(|bias| bias.len() >= COLUMNS), "a bias covers its panel");
     // Tiles of nearly equal height: 16 rows are two tiles of eight, not one of fourteen and one of two.
     let tiles = rows.div_ceil(ROWS);
     let mut row = 0;
@@ -94,7 +92,7 @@ pub unsafe fn multiply(
         let height = (rows - row).div_ceil(tiles - tile);
         let a = Strided { numbers: &a.numbers[(row * a.stride).min(a.numbers.len())..], stride: a.stride };
         // SAFETY: the assertions above hold for these rows, which are among all rows; the caller vouches for `c`.
-        unsafe { tile_of(height, depth, columns, a, b, c.at(row, 0), start) };
+        unsafe { tile_of(height, depth, columns, a, b, c.at(row, 0), start, bias) };
         row += height;
     }
 }
@@ -109,7 +107,8 @@ unsafe fn tile_of(
     a: Strided<'_>,
     b: Strided<'_>,
     c: Target,
-    start: Start<'_>,
+    start: Start,
+    bias: Option<&[f32]>,
 ) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
@@ -117,7 +116,7 @@ unsafe fn tile_of(
             ($($height:literal)*) => {
                 match rows {
                     // SAFETY: the instructions exist, as was just checked; the rest is the caller's promise.
-                    $($height => return unsafe { avx512::tile::<$height>(depth, columns, a, b, c, start) },)*
+                    $($height => return unsafe { avx512::tile::<$height>(depth, columns, a, b, c, start, bias) },)*
                     _ => {}
                 }
             };
@@ -125,14 +124,14 @@ unsafe fn tile_of(
         by_height!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
     // SAFETY: the caller's promise.
-    unsafe { portable::tile(rows, depth, columns, a, b, c, start) }
+    unsafe { portable::tile(rows, depth, columns, a, b, c, start, bias) }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::{
-        __m512, __mmask16, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-        _mm512_set1_ps, _mm512_setzero_ps,
+        __m512, __mmask16, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+        _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
     };
 
     use super::{Start, Strided, Target};
@@ -147,24 +146,18 @@ mod avx512 {
         a: Strided<'_>,
         b: Strided<'_>,
         c: Target,
-        start: Start<'_>,
+        start: Start,
+        bias: Option<&[f32]>,
     ) {
         let low: __mmask16 = if columns >= 16 { !0 } else { (1 << columns) - 1 };
         let high: __mmask16 = if columns >= 32 { !0 } else { (1u16 << columns.saturating_sub(16)) - 1 };
         let mut sums: [[__m512; 2]; HEIGHT] = [[_mm512_setzero_ps(); 2]; HEIGHT];
         // SAFETY: masks keep accesses to `c` inside its columns; the rest is inside the operands by the promise.
         unsafe {
-            match start {
-                Start::Zero => {}
-                Start::Bias(bias) => {
-                    let halves = [_mm512_loadu_ps(bias.as_ptr()), _mm512_loadu_ps(bias.as_ptr().add(16))];
-                    sums = [halves; HEIGHT];
-                }
-                Start::Held => {
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let c = c.start.add(row * c.stride);
-                        *sums = [_mm512_maskz_loadu_ps(low, c), _mm512_maskz_loadu_ps(high, c.wrapping_add(16))];
-                    }
+            if start == Start::Held {
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let c = c.start.add(row * c.stride);
+                    *sums = [_mm512_maskz_loadu_ps(low, c), _mm512_maskz_loadu_ps(high, c.wrapping_add(16))];
                 }
             }
             let (mut b_row, a_start) = (b.numbers.as_ptr(), a.numbers.as_ptr());
@@ -176,6 +169,12 @@ mod avx512 {
                     sums[1] = _mm512_fmadd_ps(x, b1, sums[1]);
                 }
                 b_row = b_row.wrapping_add(b.stride);
+            }
+            if let Some(bias) = bias {
+                let (low, high) = (_mm512_loadu_ps(bias.as_ptr()), _mm512_loadu_ps(bias.as_ptr().add(16)));
+                for sums in &mut sums {
+                    *sums = [_mm512_add_ps(sums[0], low), _mm512_add_ps(sums[1], high)];
+                }
             }
             for (row, sums) in sums.iter().enumerate() {
                 let c = c.start.add(row * c.stride);
@@ -199,29 +198,31 @@ mod portable {
         a: Strided<'_>,
         b: Strided<'_>,
         c: Target,
-        start: Start<'_>,
+        start: Start,
+        bias: Option<&[f32]>,
     ) {
         for row in 0..rows {
             // SAFETY: the row's columns are inside the result and nobody else's, by the caller's promise.
             let c = unsafe { std::slice::from_raw_parts_mut(c.start.add(row * c.stride), columns) };
             let a = &a.numbers[row * a.stride..][..depth];
-            pulp::Arch::new().dispatch(|| line(a, b, c, start));
+            pulp::Arch::new().dispatch(|| line(a, b, c, start, bias));
         }
     }
 
     #[inline(always)]
-    fn line(a: &[f32], b: Strided<'_>, c: &mut [f32], start: Start<'_>) {
+    fn line(a: &[f32], b: Strided<'_>, c: &mut [f32], start: Start, bias: Option<&[f32]>) {
         let mut sums = [0f32; COLUMNS];
-        match start {
-            Start::Zero => {}
-            Start::Bias(bias) => sums.copy_from_slice(&bias[..COLUMNS]),
-            Start::Held => sums[..c.len()].copy_from_slice(c),
+        if start == Start::Held {
+            sums[..c.len()].copy_from_slice(c);
         }
         for (p, x) in a.iter().enumerate() {
             let b = &b.numbers[p * b.stride..][..COLUMNS];
             for (sum, b) in sums.iter_mut().zip(b) {
                 *sum = x.mul_add(*b, *sum);
             }
+        }
+        if let Some(bias) = bias {
+            sums.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
         }
         c.copy_from_slice(&sums[..c.len()]);
     }
@@ -247,23 +248,26 @@ mod tests {
                     let mut cut = whole.clone();
                     let target = Target::new(&mut whole, 33);
                     // SAFETY: one thread, and `whole` outlives the call.
-                    unsafe { multiply([rows, depth, columns], a, b, target, Start::Bias(&bias)) };
+                    unsafe { multiply([rows, depth, columns], a, b, target, Start::Zero, Some(&bias)) };
                     // The same in two blocks, row by row, by the portable code.
                     let first = depth / 2;
                     let later = Strided { numbers: &b.numbers[first * 40..], stride: 40 };
                     for row in 0..rows {
                         let target = Target::new(&mut cut, 33).at(row, 0);
-                        let [one, two] = [0, first]
-                            .map(|skip| Strided { numbers: &a.numbers[row * 70 + skip..], stride: 70 });
+                        let [one, two] =
+                            [0, first].map(|skip| Strided { numbers: &a.numbers[row * 70 + skip..], stride: 70 });
                         // SAFETY: one thread, and `cut` outlives the calls.
                         unsafe {
-                            portable::tile(1, first, columns, one, b, target, Start::Bias(&bias));
-                            portable::tile(1, depth - first, columns, two, later, target, Start::Held);
+                            portable::tile(1, first, columns, one, b, target, Start::Zero, None);
+                            portable::tile(1, depth - first, columns, two, later, target, Start::Held, Some(&bias));
                         }
                     }
                     let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
                     assert_eq!(bits(&whole), bits(&cut), "{rows} x {depth} x {columns}");
-                    assert!(whole.chunks(33).all(|row| row[columns..].iter().all(|v| *v == 7.0)), "outside the columns");
+                    assert!(
+                        whole.chunks(33).all(|row| row[columns..].iter().all(|v| *v == 7.0)),
+                        "outside the columns"
+                    );
                 }
             }
         }
