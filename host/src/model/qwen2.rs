@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::config::Config;
+use super::config::{Config, Family};
 use super::error::Result;
+pub use super::families::shapes;
 use super::kernels::{Rope, rms_norm, rotate, swiglu};
 use super::linear::{Linear, product};
 use super::packed::Packed;
@@ -45,34 +46,13 @@ pub fn module_path(block: usize, module: &str) -> String {
     format!("model.layers.{block}.{part}.{module}")
 }
 
-/// Every tensor of a checkpoint with its shape, in the order of the forward pass.
-pub fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
-    let (d, m) = (config.width, config.mlp_width);
-    let (q, kv) = (config.heads.query_width(), config.heads.kv_width());
-    let mut all = vec![("model.embed_tokens.weight".to_owned(), vec![config.vocab, d])];
-    for block in 0..config.blocks {
-        all.push((format!("model.layers.{block}.input_layernorm.weight"), vec![d]));
-        for (module, [out, inner]) in
-            MODULES.into_iter().zip([[q, d], [kv, d], [kv, d], [d, q], [m, d], [m, d], [d, m]])
-        {
-            let path = module_path(block, module);
-            all.push((format!("{path}.weight"), vec![out, inner]));
-            if matches!(module, "q_proj" | "k_proj" | "v_proj") {
-                all.push((format!("{path}.bias"), vec![out]));
-            }
-        }
-        all.push((format!("model.layers.{block}.post_attention_layernorm.weight"), vec![d]));
-    }
-    all.push(("model.norm.weight".to_owned(), vec![d]));
-    if !config.tied {
-        all.push(("lm_head.weight".to_owned(), vec![config.vocab, d]));
-    }
-    all
-}
-
 impl Qwen2 {
     /// Takes the network's tensors out of `weights`.
     pub fn take(config: &Config, weights: &mut Weights) -> Result<Self> {
+        if config.family != Family::Qwen2 || config.layers.iter().any(|layer| layer.window.is_some()) {
+            let problem = format!("a {} network with its windows is not supported yet", config.family);
+            return Err(candle_core::Error::Msg(problem).into());
+        }
         let (d, m) = (config.width, config.mlp_width);
         let (q, kv) = (config.heads.query_width(), config.heads.kv_width());
         let embed = weights.take("model.embed_tokens.weight", &[config.vocab, d])?;
