@@ -1,6 +1,6 @@
 //! LoRA adapters in PEFT's folder format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::config::Config;
 use super::error::{ModelError, Result};
+use super::families::{Module, module_names, modules};
 use super::linear::Branch;
-use super::names::{MODULES, module_path};
 use super::network::Network;
 use super::weights::{Weights, read_file, to_safetensors};
 use crate::rng::Stream;
@@ -47,30 +47,38 @@ struct PeftConfig {
 #[derive(Debug, Clone)]
 pub struct Adapter {
     shape: Lora,
-    pairs: BTreeMap<(usize, &'static str), Branch>,
+    pairs: Vec<Pair>,
+}
+
+#[derive(Debug, Clone)]
+struct Pair {
+    block: usize,
+    module: Module,
+    branch: Branch,
 }
 
 impl Adapter {
     /// A fresh adapter: `A` uniform as PEFT's (Kaiming with a = sqrt 5: within `1/sqrt(in)`), `B` zero.
-    pub fn initial(shape: &Lora, config: &Config, model: &mut Network, seed: u64, device: &Device) -> Result<Self> {
+    pub fn initial(shape: &Lora, config: &Config, seed: u64, device: &Device) -> Result<Self> {
         if shape.rank == 0 {
             return Err(ModelError::Recipe("an adapter's rank must be at least 1".to_owned()));
         }
-        let mut pairs = BTreeMap::new();
+        check_modules(shape, config)?;
+        let mut pairs = Vec::new();
         for block in selected_blocks(shape, config)? {
-            for module in selected_modules(shape)? {
-                let [out, inner] = model.linear_mut(block, module).map(|l| l.shape()).unwrap_or_default();
-                let stream = Stream::new(seed, &[b"lora-init", module_path(block, module).as_bytes()]);
-                let bound = 1.0 / (inner as f64).sqrt();
-                let a: Vec<f32> = (0..(shape.rank * inner) as u64)
+            let selected = |module: &Module| shape.modules.is_empty() || shape.modules.iter().any(|m| m == module.name);
+            for module in modules(config, block).into_iter().filter(selected) {
+                let stream = Stream::new(seed, &[b"lora-init", module.path.as_bytes()]);
+                let bound = 1.0 / (module.inner as f64).sqrt();
+                let a: Vec<f32> = (0..(shape.rank * module.inner) as u64)
                     .map(|i| (bound * (2.0 * stream.uniform(i) - 1.0)) as f32)
                     .collect();
                 let branch = Branch {
-                    a: Tensor::from_vec(a, (shape.rank, inner), device)?,
-                    b: Tensor::zeros((out, shape.rank), DType::F32, device)?,
+                    a: Tensor::from_vec(a, (shape.rank, module.inner), device)?,
+                    b: Tensor::zeros((module.out, shape.rank), DType::F32, device)?,
                     scale: scale(shape.alpha, shape.rank, shape.rslora),
                 };
-                pairs.insert((block, module), branch);
+                pairs.push(Pair { block, module, branch });
             }
         }
         Ok(Self { shape: shape.clone(), pairs })
@@ -86,60 +94,46 @@ impl Adapter {
         };
         let peft: PeftConfig =
             serde_json::from_slice(&read_file(&folder.join(FILE))?).map_err(|e| refuse(e.to_string()))?;
-        for (option, set) in [
-            ("use_dora", peft.use_dora),
-            ("layer_replication", peft.layer_replication.as_ref().is_some_and(|v| !v.is_null())),
-            ("target_parameters", peft.target_parameters.as_ref().is_some_and(|v| !v.is_null())),
-            ("modules_to_save", peft.modules_to_save.as_ref().is_some_and(|v| !v.is_null())),
-            ("rank_pattern", !peft.rank_pattern.is_empty()),
-            ("alpha_pattern", !peft.alpha_pattern.is_empty()),
-            ("bias", peft.bias.as_ref().is_some_and(|b| b != "none")),
-        ] {
-            if set {
-                return Err(refuse(format!("{option} is set, which is not supported yet")));
-            }
-        }
-        if peft.peft_type != "LORA" {
-            return Err(refuse(format!("peft_type is `{}`; supported: LORA", peft.peft_type)));
-        }
+        peft.check().map_err(refuse)?;
         let owner = format!("adapter {}", folder.display());
         let mut weights = Weights::open_file(owner, &folder.join("adapter_model.safetensors"), device)?;
-        let mut pairs = BTreeMap::new();
-        let (mut modules, mut blocks) = (Vec::new(), Vec::new());
+        let mut pairs = Vec::new();
+        let (mut names, mut blocks) = (BTreeSet::new(), BTreeSet::new());
         for block in 0..config.blocks {
-            for (module, [inner, out]) in MODULES.into_iter().zip(module_widths(config)) {
-                let name = |part: &str| format!("base_model.model.{}.lora_{part}.weight", module_path(block, module));
+            for module in modules(config, block) {
+                let name = |part: &str| format!("base_model.model.{}.lora_{part}.weight", module.path);
                 if !weights.has(&name("A")) {
                     continue;
                 }
-                let a = weights.take(&name("A"), &[peft.r, inner])?;
-                let b = weights.take(&name("B"), &[out, peft.r])?;
-                pairs.insert((block, module), Branch { a, b, scale: scale(peft.lora_alpha, peft.r, peft.use_rslora) });
-                if !modules.contains(&module.to_owned()) {
-                    modules.push(module.to_owned());
+                let rank = peft.of_module(&peft.rank_pattern, &module.path).map_or(peft.r, |rank| rank as usize);
+                let alpha = peft.of_module(&peft.alpha_pattern, &module.path).unwrap_or(peft.lora_alpha);
+                if rank == 0 {
+                    return Err(refuse(format!("the rank of `{}` is 0, expected at least 1", module.path)));
                 }
-                if !blocks.contains(&block) {
-                    blocks.push(block);
-                }
+                let a = weights.take(&name("A"), &[rank, module.inner])?;
+                let b = weights.take(&name("B"), &[module.out, rank])?;
+                names.insert(module.name.to_owned());
+                blocks.insert(block);
+                pairs.push(Pair { block, module, branch: Branch { a, b, scale: scale(alpha, rank, peft.use_rslora) } });
             }
         }
         weights.finish()?;
         if blocks.len() == config.blocks {
             blocks.clear();
         }
-        Ok(Self {
-            shape: Lora { rank: peft.r, alpha: peft.lora_alpha, rslora: peft.use_rslora, modules, blocks },
-            pairs,
-        })
+        let shape = Lora {
+            rank: peft.r,
+            alpha: peft.lora_alpha,
+            rslora: peft.use_rslora,
+            modules: names.into_iter().collect(),
+            blocks: blocks.into_iter().collect(),
+        };
+        Ok(Self { shape, pairs })
     }
 
     /// The two files of a PEFT folder, by name.
     pub fn to_files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
-        let modules = if self.shape.modules.is_empty() {
-            MODULES.map(str::to_owned).to_vec()
-        } else {
-            self.shape.modules.clone()
-        };
+        let names: BTreeSet<&str> = self.pairs.iter().map(|pair| pair.module.name).collect();
         let config = serde_json::json!({
             "base_model_name_or_path": null,
             "bias": "none",
@@ -151,16 +145,16 @@ impl Adapter {
             "lora_dropout": 0.0,
             "peft_type": "LORA",
             "r": self.shape.rank,
-            "target_modules": modules,
+            "target_modules": names,
             "task_type": "CAUSAL_LM",
             "use_dora": false,
             "use_rslora": self.shape.rslora,
         });
         let mut tensors = BTreeMap::new();
-        for ((block, module), branch) in &self.pairs {
-            let path = format!("base_model.model.{}", module_path(*block, module));
-            tensors.insert(format!("{path}.lora_A.weight"), branch.a.clone());
-            tensors.insert(format!("{path}.lora_B.weight"), branch.b.clone());
+        for pair in &self.pairs {
+            let path = format!("base_model.model.{}", pair.module.path);
+            tensors.insert(format!("{path}.lora_A.weight"), pair.branch.a.clone());
+            tensors.insert(format!("{path}.lora_B.weight"), pair.branch.b.clone());
         }
         let text = serde_json::to_vec_pretty(&config).map_err(|e| ModelError::Recipe(e.to_string()))?;
         Ok(vec![("adapter_config.json", text), ("adapter_model.safetensors", to_safetensors(&tensors, DType::F32)?)])
@@ -168,17 +162,55 @@ impl Adapter {
 
     /// Adds the adapter's updates to a model's projections.
     pub fn attach(&self, model: &mut Network) -> Result<()> {
-        for ((block, module), branch) in &self.pairs {
-            if let Some(linear) = model.linear_mut(*block, module) {
-                linear.attach(branch)?;
+        for pair in &self.pairs {
+            if let Some(linear) = model.linear_mut(pair.block, &pair.module) {
+                linear.attach(&pair.branch)?;
             }
         }
         Ok(())
     }
 
-    /// The pairs by block and module, to be made variables by the trainer.
-    pub fn pairs_mut(&mut self) -> impl Iterator<Item = (String, &mut Branch)> {
-        self.pairs.iter_mut().map(|((block, module), branch)| (module_path(*block, module), branch))
+    /// The pairs by the paths of their projections, to be made variables by the trainer.
+    pub fn pairs_mut(&mut self) -> impl Iterator<Item = (&str, &mut Branch)> {
+        self.pairs.iter_mut().map(|pair| (pair.module.path.as_str(), &mut pair.branch))
+    }
+}
+
+impl PeftConfig {
+    /// An error that names an option which changes the result and is not supported.
+    fn check(&self) -> std::result::Result<(), String> {
+        let set = |value: &Option<Value>| value.as_ref().is_some_and(|v| !v.is_null());
+        for (option, set) in [
+            ("use_dora", self.use_dora),
+            ("layer_replication", set(&self.layer_replication)),
+            ("target_parameters", set(&self.target_parameters)),
+            ("modules_to_save", set(&self.modules_to_save)),
+            ("bias", self.bias.as_ref().is_some_and(|b| b != "none")),
+        ] {
+            if set {
+                return Err(format!("{option} is set, which is not supported yet"));
+            }
+        }
+        if self.peft_type != "LORA" {
+            return Err(format!("peft_type is `{}`; supported: LORA", self.peft_type));
+        }
+        for (option, pattern) in [("rank_pattern", &self.rank_pattern), ("alpha_pattern", &self.alpha_pattern)] {
+            if let Some((name, value)) = pattern.iter().find(|(_, value)| value.as_f64().is_none()) {
+                return Err(format!("{option} gives `{name}` the value {value}, expected a number"));
+            }
+            if let Some(name) =
+                pattern.keys().find(|name| name.contains(['*', '+', '?', '^', '$', '(', '[', '|', '\\']))
+            {
+                return Err(format!("{option} has the expression `{name}`; supported: the ends of module paths"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a pattern says of a projection: its keys are ends of module paths.
+    fn of_module(&self, pattern: &Map<String, Value>, path: &str) -> Option<f64> {
+        let ends = |key: &str| path == key || path.strip_suffix(key).is_some_and(|before| before.ends_with('.'));
+        pattern.iter().find(|(key, _)| ends(key)).and_then(|(_, value)| value.as_f64())
     }
 }
 
@@ -187,27 +219,12 @@ fn scale(alpha: f64, rank: usize, rslora: bool) -> f64 {
     if rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 }
 }
 
-/// `[in, out]` of each of [`MODULES`].
-fn module_widths(config: &Config) -> [[usize; 2]; 7] {
-    let (d, m) = (config.width, config.mlp_width);
-    let (q, kv) = (config.heads.query_width(), config.heads.kv_width());
-    [[d, q], [d, kv], [d, kv], [q, d], [d, m], [d, m], [m, d]]
-}
-
-fn selected_modules(shape: &Lora) -> Result<Vec<&'static str>> {
-    if shape.modules.is_empty() {
-        return Ok(MODULES.to_vec());
+fn check_modules(shape: &Lora, config: &Config) -> Result<()> {
+    let known = module_names(config);
+    match shape.modules.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(ModelError::Recipe(format!("there is no module `{name}`; there are {}", known.join(", ")))),
+        None => Ok(()),
     }
-    let find = |name: &String| MODULES.into_iter().find(|module| module == name);
-    shape
-        .modules
-        .iter()
-        .map(|name| {
-            find(name).ok_or_else(|| {
-                ModelError::Recipe(format!("there is no module `{name}`; there are {}", MODULES.join(", ")))
-            })
-        })
-        .collect()
 }
 
 fn selected_blocks(shape: &Lora, config: &Config) -> Result<Vec<usize>> {

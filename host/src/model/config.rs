@@ -218,11 +218,6 @@ impl Config {
         Self { bias: Bias { qkv: true, ..Bias::default() }, ..plain }
     }
 
-    /// Name of the output matrix in the checkpoint, where it is not the embedding.
-    pub fn head_name(&self) -> &'static str {
-        if self.prefix == "model" { "lm_head.weight" } else { "language_model.lm_head.weight" }
-    }
-
     /// The `config.json` of a Qwen2 checkpoint without sliding windows, in the form that old and new readers take.
     pub fn to_json(&self, dtype: &str) -> Value {
         let base = self.layers.first().map(|layer| layer.rotation.base);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 
 use super::error::Result;
+use super::families::Module;
 use super::kernels::{PANEL, Panels, frozen_product};
 use super::weights::{Numbers, Weights};
 
@@ -125,17 +126,11 @@ pub struct Branch {
 }
 
 impl Linear {
-    /// Takes `NAME.weight` `[out, in]`, and `NAME.bias` `[out]` if there is one.
-    pub fn take(
-        weights: &mut Weights,
-        name: &str,
-        shape: [usize; 2],
-        bias: bool,
-        placement: &Placement,
-    ) -> Result<Self> {
-        let weight = Matrix::take(weights, &format!("{name}.weight"), shape, placement)?;
-        let bias = if bias {
-            let bias = take(weights, &format!("{name}.bias"), &shape[..1], placement)?;
+    /// Takes a projection's weight, and its bias where it has one.
+    pub fn take(weights: &mut Weights, module: &Module, placement: &Placement) -> Result<Self> {
+        let weight = Matrix::take(weights, &format!("{}.weight", module.path), [module.out, module.inner], placement)?;
+        let bias = if module.bias {
+            let bias = take(weights, &format!("{}.bias", module.path), &[module.out], placement)?;
             Some(match &weight {
                 Matrix::Plain(_) => Bias::Plain(bias),
                 Matrix::Panels(panels) => {

@@ -4,6 +4,7 @@ use candle_core::{D, DType, Tensor};
 
 use super::config::{Activation, Config, Experts};
 use super::error::Result;
+use super::families::{Module, modules, router, stacked_experts};
 use super::kernels::gated;
 use super::linear::{Linear, Matrix, Placement};
 use super::weights::Weights;
@@ -23,10 +24,7 @@ enum Into {
         up: Linear,
     },
     /// Gate above up in one matrix.
-    Fused {
-        both: Linear,
-        width: usize,
-    },
+    Fused(Linear),
 }
 
 /// A dense MLP or a mixture.
@@ -47,16 +45,24 @@ pub struct Mixture {
 }
 
 impl Gated {
-    /// Takes the projections below `path`; `width` is that of the hidden layer.
-    fn take(config: &Config, weights: &mut Weights, path: &str, width: usize, placement: &Placement) -> Result<Self> {
-        let (d, bias) = (config.width, config.bias.mlp);
-        let mut linear = |name: &str, shape| Linear::take(weights, &format!("{path}.{name}"), shape, bias, placement);
-        let into = if config.fused {
-            Into::Fused { both: linear("gate_up_proj", [2 * width, d])?, width }
-        } else {
-            Into::Split { gate: linear("gate_proj", [width, d])?, up: linear("up_proj", [width, d])? }
+    /// Takes the projections of an MLP, or of one expert.
+    fn take(
+        config: &Config,
+        modules: &[Module],
+        expert: Option<usize>,
+        weights: &mut Weights,
+        placement: &Placement,
+    ) -> Result<Self> {
+        let mut linear = |name: &str| {
+            let module = modules.iter().find(|module| module.name == name && module.expert == expert);
+            Linear::take(weights, module.expect("every MLP has its family's projections"), placement)
         };
-        Ok(Self { into, down: linear("down_proj", [d, width])?, activation: config.activation })
+        let into = if config.fused {
+            Into::Fused(linear("gate_up_proj")?)
+        } else {
+            Into::Split { gate: linear("gate_proj")?, up: linear("up_proj")? }
+        };
+        Ok(Self { into, down: linear("down_proj")?, activation: config.activation })
     }
 
     fn linear_mut(&mut self, module: &str) -> Option<&mut Linear> {
@@ -64,7 +70,7 @@ impl Gated {
             ("down_proj", _) => Some(&mut self.down),
             ("gate_proj", Into::Split { gate, .. }) => Some(gate),
             ("up_proj", Into::Split { up, .. }) => Some(up),
-            ("gate_up_proj", Into::Fused { both, .. }) => Some(both),
+            ("gate_up_proj", Into::Fused(both)) => Some(both),
             _ => None,
         }
     }
@@ -72,9 +78,10 @@ impl Gated {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (gate, up) = match &self.into {
             Into::Split { gate, up } => (gate.forward(x)?, up.forward(x)?),
-            Into::Fused { both, width } => {
+            Into::Fused(both) => {
                 let both = both.forward(x)?;
-                (both.narrow(1, 0, *width)?, both.narrow(1, *width, *width)?)
+                let width = both.dim(1)? / 2;
+                (both.narrow(1, 0, width)?, both.narrow(1, width, width)?)
             }
         };
         self.down.forward(&gated(&gate, &up, self.activation)?)
@@ -82,32 +89,27 @@ impl Gated {
 }
 
 impl Mlp {
-    /// Takes the MLP below `path`.
-    pub fn take(
-        config: &Config,
-        weights: &mut Weights,
-        path: &str,
-        mixture: Option<Experts>,
-        placement: &Placement,
-    ) -> Result<Self> {
-        let Some(shape) = mixture else {
-            return Ok(Self::Dense(Gated::take(config, weights, path, config.mlp_width, placement)?));
+    /// Takes the MLP of block `at`.
+    pub fn take(config: &Config, at: usize, weights: &mut Weights, placement: &Placement) -> Result<Self> {
+        let modules = modules(config, at);
+        let Some(shape) = config.experts.filter(|_| config.layers[at].experts) else {
+            return Ok(Self::Dense(Gated::take(config, &modules, None, weights, placement)?));
         };
-        let router = Matrix::take(weights, &format!("{path}.gate.weight"), [shape.count, config.width], placement)?;
+        if let Some(stacked) = stacked_experts(config, at) {
+            split_experts(&modules, &stacked, weights)?;
+        }
+        let router = Matrix::take(weights, &router(config, at), [shape.count, config.width], placement)?;
         let experts = (0..shape.count)
-            .map(|at| Gated::take(config, weights, &format!("{path}.experts.{at}"), shape.width, placement))
+            .map(|expert| Gated::take(config, &modules, Some(expert), weights, placement))
             .collect::<Result<_>>()?;
         Ok(Self::Mixture(Mixture { shape, router, experts }))
     }
 
-    /// The projection `module`, such as `down_proj` or `experts.3.down_proj`.
-    pub fn linear_mut(&mut self, module: &str) -> Option<&mut Linear> {
+    /// The projection `module`.
+    pub fn linear_mut(&mut self, module: &Module) -> Option<&mut Linear> {
         match self {
-            Self::Dense(mlp) => mlp.linear_mut(module),
-            Self::Mixture(mixture) => {
-                let (expert, module) = module.strip_prefix("experts.")?.split_once('.')?;
-                mixture.experts.get_mut(expert.parse::<usize>().ok()?)?.linear_mut(module)
-            }
+            Self::Dense(mlp) => mlp.linear_mut(module.name),
+            Self::Mixture(mixture) => mixture.experts.get_mut(module.expert?)?.linear_mut(module.name),
         }
     }
 
@@ -151,4 +153,22 @@ impl Mixture {
         }
         Ok(out)
     }
+}
+
+/// Puts the experts' projections, where a checkpoint stacks them, into their places.
+fn split_experts(modules: &[Module], stacked: &[(String, Vec<usize>); 2], weights: &mut Weights) -> Result<()> {
+    for (name, shape) in stacked.iter().filter(|(name, _)| weights.has(name)).collect::<Vec<_>>() {
+        let all = weights.take(name, shape)?;
+        for module in modules.iter().filter(|module| module.expert.is_some()) {
+            let (expert, width) = (module.expert.unwrap_or_default(), module.out);
+            let start = match (name.ends_with("down_proj"), module.name) {
+                (true, "down_proj") | (false, "gate_proj") => 0,
+                (false, "up_proj") => width,
+                _ => continue,
+            };
+            let part = all.get(expert)?.narrow(0, start, width)?.contiguous()?;
+            weights.insert(format!("{}.weight", module.path), part);
+        }
+    }
+    Ok(())
 }

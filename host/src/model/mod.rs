@@ -9,7 +9,6 @@ pub mod files;
 pub mod kernels;
 pub mod linear;
 pub mod mlp;
-pub mod names;
 pub mod network;
 pub mod organism;
 pub mod packed;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::config::{Config, Layer, Rotation};
+use super::config::{Config, Rotation};
 use super::error::Result;
+use super::families::{Module, embedding, final_norm, head, modules, norms};
 use super::kernels::{Look, Rope, rms_norm, rotate};
 use super::linear::{Linear, Matrix, Placement, take};
 use super::mlp::Mlp;
@@ -58,7 +59,7 @@ struct Norm {
 
 impl Norm {
     fn take(weights: &mut Weights, name: &str, width: usize, config: &Config, placement: &Placement) -> Result<Self> {
-        let weight = take(weights, &format!("{name}.weight"), &[width], placement)?;
+        let weight = take(weights, name, &[width], placement)?;
         let now = config.norm.plus_one && !placement.learns;
         let weight = if now { (weight + 1.0)? } else { weight };
         Ok(Self { weight, eps: config.norm.eps, plus_one: config.norm.plus_one && placement.learns })
@@ -82,8 +83,8 @@ impl Norm {
 impl Network {
     /// Takes the network's tensors out of `weights`.
     pub fn take(config: &Config, weights: &mut Weights, placement: &Placement) -> Result<Self> {
-        let (d, prefix) = (config.width, config.prefix);
-        let embed = Matrix::take(weights, &format!("{prefix}.embed_tokens.weight"), [config.vocab, d], placement)?;
+        let shape = [config.vocab, config.width];
+        let embed = Matrix::take(weights, &embedding(config), shape, placement)?;
         let mut ropes: Vec<(Rotation, Arc<Rope>)> = Vec::new();
         let mut blocks = Vec::with_capacity(config.blocks);
         for (at, layer) in config.layers.iter().enumerate() {
@@ -95,22 +96,17 @@ impl Network {
                     rope
                 }
             };
-            let path = format!("{prefix}.layers.{at}");
-            blocks.push(Block::take(config, layer, rope, weights, &path, placement)?);
+            blocks.push(Block::take(config, at, rope, weights, placement)?);
         }
-        let final_norm = Norm::take(weights, &format!("{prefix}.norm"), d, config, placement)?;
-        let head = if config.tied {
-            embed.clone()
-        } else {
-            Matrix::take(weights, config.head_name(), [config.vocab, d], placement)?
-        };
+        let final_norm = Norm::take(weights, &final_norm(config), config.width, config, placement)?;
+        let head = if config.tied { embed.clone() } else { Matrix::take(weights, &head(config), shape, placement)? };
         Ok(Self { config: Arc::new(config.clone()), placement: placement.clone(), embed, blocks, final_norm, head })
     }
 
-    /// The projection `module` of `block`, such as `q_proj` or `experts.3.down_proj`.
-    pub fn linear_mut(&mut self, block: usize, module: &str) -> Option<&mut Linear> {
+    /// The projection `module` of `block`.
+    pub fn linear_mut(&mut self, block: usize, module: &Module) -> Option<&mut Linear> {
         let block = self.blocks.get_mut(block)?;
-        match (module, &mut block.qkv) {
+        match (module.name, &mut block.qkv) {
             ("q_proj", Qkv::Split([q, _, _])) => Some(q),
             ("k_proj", Qkv::Split([_, k, _])) => Some(k),
             ("v_proj", Qkv::Split([_, _, v])) => Some(v),
@@ -148,48 +144,28 @@ impl Network {
 }
 
 impl Block {
-    fn take(
-        config: &Config,
-        layer: &Layer,
-        rope: Arc<Rope>,
-        weights: &mut Weights,
-        path: &str,
-        placement: &Placement,
-    ) -> Result<Self> {
-        let (d, q, kv) = (config.width, config.heads.query_width(), config.heads.kv_width());
-        let norm = |weights: &mut Weights, name: &str, width| {
-            Norm::take(weights, &format!("{path}.{name}"), width, config, placement)
+    fn take(config: &Config, at: usize, rope: Arc<Rope>, weights: &mut Weights, placement: &Placement) -> Result<Self> {
+        let names = norms(config, at);
+        let norm = |weights: &mut Weights, name: &str, width| Norm::take(weights, name, width, config, placement);
+        let optional = |weights: &mut Weights, name: &Option<String>| {
+            name.as_ref().map(|name| norm(weights, name, config.width)).transpose()
         };
-        let linear = |weights: &mut Weights, name: &str, shape, bias| {
-            Linear::take(weights, &format!("{path}.self_attn.{name}"), shape, bias, placement)
+        let modules = modules(config, at);
+        let linear = |weights: &mut Weights, name: &str| {
+            let module = modules.iter().find(|m| m.name == name).expect("every block has its family's projections");
+            Linear::take(weights, module, placement)
         };
         let qkv = if config.fused {
-            Qkv::Fused(linear(weights, "qkv_proj", [q + 2 * kv, d], config.bias.qkv)?)
+            Qkv::Fused(linear(weights, "qkv_proj")?)
         } else {
-            Qkv::Split([
-                linear(weights, "q_proj", [q, d], config.bias.qkv)?,
-                linear(weights, "k_proj", [kv, d], config.bias.qkv)?,
-                linear(weights, "v_proj", [kv, d], config.bias.qkv)?,
-            ])
+            Qkv::Split([linear(weights, "q_proj")?, linear(weights, "k_proj")?, linear(weights, "v_proj")?])
         };
-        let head_norms = if config.qk_norm {
-            let dim = config.heads.dim;
-            Some([norm(weights, "self_attn.q_norm", dim)?, norm(weights, "self_attn.k_norm", dim)?])
-        } else {
-            None
-        };
-        // Without sandwich norms, the norm before the MLP is called `post_attention_layernorm`.
-        let (attention_out_norm, mlp_norm, mlp_out_norm) = if config.sandwich {
-            (
-                Some(norm(weights, "post_attention_layernorm", d)?),
-                norm(weights, "pre_feedforward_layernorm", d)?,
-                Some(norm(weights, "post_feedforward_layernorm", d)?),
-            )
-        } else {
-            (None, norm(weights, "post_attention_layernorm", d)?, None)
+        let head_norms = match &names.heads {
+            Some([q, k]) => Some([norm(weights, q, config.heads.dim)?, norm(weights, k, config.heads.dim)?]),
+            None => None,
         };
         Ok(Self {
-            attention_norm: norm(weights, "input_layernorm", d)?,
+            attention_norm: norm(weights, &names.before_attention, config.width)?,
             qkv,
             head_norms,
             rope,
@@ -197,19 +173,13 @@ impl Block {
                 heads: config.heads,
                 scale: config.attention_scale as f32,
                 cap: config.attention_cap.map(|cap| cap as f32),
-                window: layer.window,
+                window: config.layers[at].window,
             },
-            o: linear(weights, "o_proj", [d, q], config.bias.o)?,
-            attention_out_norm,
-            mlp_norm,
-            mlp: Mlp::take(
-                config,
-                weights,
-                &format!("{path}.mlp"),
-                config.experts.filter(|_| layer.experts),
-                placement,
-            )?,
-            mlp_out_norm,
+            o: linear(weights, "o_proj")?,
+            attention_out_norm: optional(weights, &names.after_attention)?,
+            mlp_norm: norm(weights, &names.before_mlp, config.width)?,
+            mlp: Mlp::take(config, at, weights, placement)?,
+            mlp_out_norm: optional(weights, &names.after_mlp)?,
         })
     }
 

@@ -6,9 +6,9 @@ use emhost_abi::wire::ModelInfo;
 use super::adapter::Adapter;
 use super::config::Config;
 use super::error::{ModelError, Result};
+use super::families::{Place, head, place, shapes};
 use super::files::Files;
 use super::linear::Placement;
-use super::names::shapes;
 use super::network::Network;
 use super::packed::Packed;
 
@@ -57,9 +57,13 @@ impl Organism {
             ));
         }
         let mut weights = Weights::open(files, device)?;
+        weights.arrange(|name| match place(&config, name) {
+            Place::Text(name) => Some(name),
+            Place::Other(_) => None,
+        })?;
         let mut network = Network::take(&config, &mut weights, placement)?;
-        if config.tied && weights.has("lm_head.weight") {
-            weights.take("lm_head.weight", &[config.vocab, config.width])?;
+        if config.tied && weights.has(&head(&config)) {
+            weights.take(&head(&config), &[config.vocab, config.width])?;
         }
         weights.finish()?;
         for adapter in adapters {

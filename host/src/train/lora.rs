@@ -23,7 +23,7 @@ pub fn train_lora(
         organism.check(&example.row_id, &example.tokens, 0)?;
     }
     let mut network = organism.network.clone();
-    let mut adapter = Adapter::initial(shape, &organism.config, &mut network, recipe.seed, &organism.device)?;
+    let mut adapter = Adapter::initial(shape, &organism.config, recipe.seed, &organism.device)?;
     let parameters = variables(&mut adapter)?;
     adapter.attach(&mut network)?;
     let fit = fit(&network, parameters, &examples, recipe, progress)?;

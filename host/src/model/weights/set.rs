@@ -89,9 +89,15 @@ impl Weights {
         }
     }
 
-    /// Forgets the tensors that `matches` names: parts of a checkpoint that belong to another model.
-    pub fn ignore(&mut self, matches: impl Fn(&str) -> bool) {
-        self.tensors.retain(|name, _| !matches(name));
+    /// Calls each tensor what `name` says, and forgets those of which it says nothing: parts of another model.
+    pub fn arrange(&mut self, name: impl Fn(&str) -> Option<String>) -> Result<()> {
+        for (old, held) in std::mem::take(&mut self.tensors) {
+            let Some(new) = name(&old) else { continue };
+            if self.tensors.insert(new.clone(), held).is_some() {
+                return Err(self.refuse(&new, format!("is there twice, once as `{old}`")));
+            }
+        }
+        Ok(())
     }
 
     /// An error if tensors are left that nothing took.
