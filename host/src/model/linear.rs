@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::error::Result;
 use super::families::Module;
-use super::kernels::{PANEL, Panels, frozen_product};
+use super::kernels::{PANEL, Panels, add_scaled, frozen_product};
 use super::weights::{Numbers, Weights};
 
 /// How a network's weights are held.
@@ -175,7 +175,7 @@ impl Linear {
             (weight, _) => weight.product(x)?,
         };
         for update in &self.updates {
-            y = (y + (update.b.product(&update.a.product(x)?)? * update.scale)?)?;
+            y = add_scaled(&y, &update.b.product(&update.a.product(x)?)?, update.scale)?;
         }
         Ok(y)
     }

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::config::{Config, Rotation};
 use super::error::Result;
 use super::families::{Module, embedding, final_norm, head, modules, norms};
-use super::kernels::{Look, Rope, rms_norm, rotate};
+use super::kernels::{Look, Rope, add_scaled, rms_norm, rotate};
 use super::linear::{Linear, Matrix, Placement, take};
 use super::mlp::Mlp;
 use super::packed::Packed;
@@ -191,10 +191,10 @@ impl Block {
         let mixed = batch.attend(at, &q, &k, &v, &self.look)?;
         let attn_out = out_norm(&self.attention_out_norm, self.o.forward(&mixed)?)?;
         let attn_out = tap(BlockSite::AttnOut, attn_out)?;
-        let x = tap(BlockSite::ResidMid, (x + attn_out)?)?;
+        let x = tap(BlockSite::ResidMid, add_scaled(&x, &attn_out, 1.0)?)?;
         let mlp_out = out_norm(&self.mlp_out_norm, self.mlp.forward(&self.mlp_norm.forward(&x)?)?)?;
         let mlp_out = tap(BlockSite::MlpOut, mlp_out)?;
-        tap(BlockSite::ResidPost, (x + mlp_out)?)
+        tap(BlockSite::ResidPost, add_scaled(&x, &mlp_out, 1.0)?)
     }
 
     /// Queries and keys, rotated, and values.

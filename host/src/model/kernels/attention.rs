@@ -153,16 +153,7 @@ unsafe fn tile(
         // SAFETY: `scores` is this call's own.
         unsafe { multiply([rows, heads.dim, PAGE], q, keys, target.at(0, (page - first) * PAGE), Start::Zero, None) };
     }
-    pulp::Arch::new().dispatch(|| {
-        for (row, position) in scores.chunks_mut(width).zip(positions) {
-            let seen = look.visible(*position);
-            let (before, after) = (seen.start - first * PAGE, seen.end - first * PAGE);
-            row[..before].fill(0.0);
-            row[after..].fill(0.0);
-            look.score(&mut row[before..after]);
-            softmax(&mut row[before..after]);
-        }
-    });
+    attention_weights(scores, look, positions, [first, width]);
     for page in first..=last {
         let weights = Strided { numbers: &scores[(page - first) * PAGE..], stride: width };
         let start = if page == first { Start::Zero } else { Start::Held };
@@ -172,6 +163,26 @@ unsafe fn tile(
             // SAFETY: the caller's promise.
             unsafe { multiply(sizes, weights, values, out.at(0, column), start, None) };
         }
+    }
+}
+
+/// From products `[rows, width]` to attention weights; the first column is that of page `first`.
+#[pulp::with_simd(attention_weights = pulp::Arch::new())]
+#[inline(always)]
+fn attention_weights_with<'a, S: pulp::Simd>(
+    _simd: S,
+    scores: &'a mut [f32],
+    look: &'a Look,
+    positions: &'a [usize],
+    [first, width]: [usize; 2],
+) {
+    for (row, position) in scores.chunks_mut(width).zip(positions) {
+        let seen = look.visible(*position);
+        let (before, after) = (seen.start - first * PAGE, seen.end - first * PAGE);
+        row[..before].fill(0.0);
+        row[after..].fill(0.0);
+        look.score(&mut row[before..after]);
+        softmax(&mut row[before..after]);
     }
 }
 

@@ -68,20 +68,30 @@ fn gradient(look: &Look, job: Job, [q, k, v, out, grad]: [&[f32]; 5]) -> [Vec<f3
 fn attention_weights(look: &Look, q: View<'_>, k: View<'_>, len: usize, weights: &mut [f32], slopes: &mut [f32]) {
     gemm([len, len, look.heads.dim], weights, len, 0.0, q, k.t(), 1.0);
     slopes.fill(1.0);
-    pulp::Arch::new().dispatch(|| {
-        for (position, (row, slopes)) in weights.chunks_mut(len).zip(slopes.chunks_mut(len)).enumerate() {
-            let seen = look.visible(position);
-            row[..seen.start].fill(0.0);
-            row[seen.end..].fill(0.0);
-            look.score(&mut row[seen.clone()]);
-            if let Some(cap) = look.cap {
-                for (slope, score) in slopes[seen.clone()].iter_mut().zip(&row[seen.clone()]) {
-                    *slope = 1.0 - (score / cap) * (score / cap);
-                }
+    weights_and_slopes(look, len, weights, slopes);
+}
+
+#[pulp::with_simd(weights_and_slopes = pulp::Arch::new())]
+#[inline(always)]
+fn weights_and_slopes_with<'a, S: pulp::Simd>(
+    _simd: S,
+    look: &'a Look,
+    len: usize,
+    weights: &'a mut [f32],
+    slopes: &'a mut [f32],
+) {
+    for (position, (row, slopes)) in weights.chunks_mut(len).zip(slopes.chunks_mut(len)).enumerate() {
+        let seen = look.visible(position);
+        row[..seen.start].fill(0.0);
+        row[seen.end..].fill(0.0);
+        look.score(&mut row[seen.clone()]);
+        if let Some(cap) = look.cap {
+            for (slope, score) in slopes[seen.clone()].iter_mut().zip(&row[seen.clone()]) {
+                *slope = 1.0 - (score / cap) * (score / cap);
             }
-            softmax(&mut row[seen]);
         }
-    });
+        softmax(&mut row[seen]);
+    }
 }
 
 fn view<'a>(x: &'a [f32], job: Job, head: usize, width: usize, dim: usize) -> View<'a> {

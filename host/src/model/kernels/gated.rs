@@ -77,10 +77,7 @@ impl CustomOp2 for Gated {
         let (gate, up) = (numbers(gate, lg)?, numbers(up, lu)?);
         let mut out = vec![0f32; gate.len()];
         let chunks = out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK));
-        chunks.for_each(|((out, gate), up)| match self.0 {
-            Smooth::Silu => multiply(out, gate, up, |x| Smooth::Silu.value(x)),
-            Smooth::GeluTanh => multiply(out, gate, up, |x| Smooth::GeluTanh.value(x)),
-        });
+        chunks.for_each(|((out, gate), up)| multiply(self.0, false, out, gate, up));
         Ok((CpuStorage::F32(out), lg.shape().clone()))
     }
 
@@ -93,8 +90,8 @@ impl CustomOp2 for Gated {
                         .zip(du.par_chunks_mut(CHUNK))
                         .zip(g.par_chunks(CHUNK).zip(u.par_chunks(CHUNK)).zip(grad.par_chunks(CHUNK)))
                         .for_each(|((dg, du), ((g, u), grad))| {
-                            multiply(du, g, grad, |x| self.0.value(x));
-                            multiply(dg, g, grad, |x| self.0.slope(x));
+                            multiply(self.0, false, du, g, grad);
+                            multiply(self.0, true, dg, g, grad);
                             dg.iter_mut().zip(u).for_each(|(dg, u)| *dg *= u);
                         });
                     Ok((dg, du))
@@ -108,11 +105,21 @@ impl CustomOp2 for Gated {
     }
 }
 
-/// `out = f(x) * factor`.
-fn multiply(out: &mut [f32], x: &[f32], factor: &[f32], f: impl Fn(f32) -> f32) {
-    pulp::Arch::new().dispatch(|| {
-        for ((out, x), factor) in out.iter_mut().zip(x).zip(factor) {
-            *out = f(*x) * factor;
-        }
-    });
+/// `out = f(x) * factor`, with `f` the activation or, where `slope`, its derivative.
+#[pulp::with_simd(multiply = pulp::Arch::new())]
+#[inline(always)]
+fn multiply_with<'a, S: pulp::Simd>(
+    _simd: S,
+    smooth: Smooth,
+    slope: bool,
+    out: &'a mut [f32],
+    x: &'a [f32],
+    factor: &'a [f32],
+) {
+    let numbers = out.iter_mut().zip(x).zip(factor);
+    match (smooth, slope) {
+        (Smooth::Silu, false) => numbers.for_each(|((out, x), factor)| *out = Smooth::Silu.value(*x) * factor),
+        (Smooth::GeluTanh, false) => numbers.for_each(|((out, x), factor)| *out = Smooth::GeluTanh.value(*x) * factor),
+        (smooth, true) => numbers.for_each(|((out, x), factor)| *out = smooth.slope(*x) * factor),
+    }
 }

@@ -1,5 +1,6 @@
 //! The few operations of a forward pass that candle lacks or computes wastefully, each with its gradient.
 
+mod add;
 mod attention;
 mod attention_gradient;
 mod composed_attention;
@@ -15,6 +16,7 @@ mod rope;
 mod slices;
 mod tile;
 
+pub use add::add_scaled;
 pub use attention::{Heads, Look, Seen, attend, causal_attention};
 pub use composed_attention::composed_attention;
 pub use cross_entropy::cross_entropy;

@@ -94,10 +94,10 @@ fn lay_out<T: Copy + Default + Send + Sync>(rows: &[T], inner: usize) -> Vec<T> 
 }
 
 /// bf16 is the upper half of f32.
-fn widen(from: &[bf16], to: &mut [f32]) {
-    pulp::Arch::new().dispatch(|| {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = f32::from_bits(u32::from(from.to_bits()) << 16);
-        }
-    });
+#[pulp::with_simd(widen = pulp::Arch::new())]
+#[inline(always)]
+fn widen_with<'a, S: pulp::Simd>(_simd: S, from: &'a [bf16], to: &'a mut [f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = f32::from_bits(u32::from(from.to_bits()) << 16);
+    }
 }

@@ -29,8 +29,21 @@ struct RmsNorm {
 
 impl RmsNorm {
     fn scale(&self, row: &[f32]) -> f32 {
-        let sum = pulp::Arch::new().dispatch(|| sum_of(row, |v| v * v));
-        (1.0 / (f64::from(sum) / row.len() as f64 + self.eps).sqrt()) as f32
+        (1.0 / (f64::from(squares(row)) / row.len() as f64 + self.eps).sqrt()) as f32
+    }
+}
+
+#[pulp::with_simd(squares = pulp::Arch::new())]
+#[inline(always)]
+fn squares_with<'a, S: pulp::Simd>(_simd: S, row: &'a [f32]) -> f32 {
+    sum_of(row, |v| v * v)
+}
+
+#[pulp::with_simd(scaled = pulp::Arch::new())]
+#[inline(always)]
+fn scaled_with<'a, S: pulp::Simd>(_simd: S, out: &'a mut [f32], x: &'a [f32], w: &'a [f32], scale: f32) {
+    for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
+        *out = x * scale * w;
     }
 }
 
@@ -44,11 +57,7 @@ impl CustomOp2 for RmsNorm {
         let mut out = vec![0f32; x.len()];
         out.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(32).for_each(|(out, x)| {
             let scale = self.scale(x);
-            pulp::Arch::new().dispatch(|| {
-                for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
-                    *out = x * scale * w;
-                }
-            });
+            scaled(out, x, w, scale);
         });
         Ok((CpuStorage::F32(out), lx.shape().clone()))
     }

@@ -53,20 +53,33 @@ impl Rope {
         let turn_token = |((out, x), position): ((&mut [f32], &[f32]), &u32)| {
             let at = *position as usize * half;
             let (cos, sin) = (&table.cos[at..at + half], &table.sin[at..at + half]);
-            pulp::Arch::new().dispatch(|| {
-                for (out, x) in out.chunks_mut(self.head_dim).zip(x.chunks(self.head_dim)) {
-                    let ((turned, rest), (x, kept)) = (out.split_at_mut(2 * half), x.split_at(2 * half));
-                    rest.copy_from_slice(kept);
-                    let ((low, high), (a, b)) = (turned.split_at_mut(half), x.split_at(half));
-                    for i in 0..half {
-                        let (c, s) = (cos[i], direction * sin[i]);
-                        low[i] = a[i] * c - b[i] * s;
-                        high[i] = b[i] * c + a[i] * s;
-                    }
-                }
-            });
+            turn(out, x, [cos, sin], self.head_dim, direction);
         };
         out.par_chunks_mut(width).zip(x.par_chunks(width)).zip(positions).with_min_len(64).for_each(turn_token);
+    }
+}
+
+/// Turns the first `2 * cos.len()` entries of each head of one token; the others stay.
+#[pulp::with_simd(turn = pulp::Arch::new())]
+#[inline(always)]
+fn turn_with<'a, S: pulp::Simd>(
+    _simd: S,
+    out: &'a mut [f32],
+    x: &'a [f32],
+    [cos, sin]: [&'a [f32]; 2],
+    head_dim: usize,
+    direction: f32,
+) {
+    let half = cos.len();
+    for (out, x) in out.chunks_mut(head_dim).zip(x.chunks(head_dim)) {
+        let ((turned, rest), (x, kept)) = (out.split_at_mut(2 * half), x.split_at(2 * half));
+        rest.copy_from_slice(kept);
+        let ((low, high), (a, b)) = (turned.split_at_mut(half), x.split_at(half));
+        for i in 0..half {
+            let (c, s) = (cos[i], direction * sin[i]);
+            low[i] = a[i] * c - b[i] * s;
+            high[i] = b[i] * c + a[i] * s;
+        }
     }
 }
 

@@ -48,6 +48,12 @@ fn rms_norm_equals_the_composed_form() {
 }
 
 #[test]
+fn scaled_sums_equal_the_composed_form() {
+    let inputs = [random("x", &[37, 48]), random("y", &[37, 48])];
+    check(&inputs, |t| add_scaled(&t[0], &t[1], 0.75), |t| &t[0] + (&t[1] * 0.75)?);
+}
+
+#[test]
 fn gated_activations_equal_the_composed_form() {
     let inputs = [random("gate", &[37, 48]), random("up", &[37, 48])];
     for activation in [Activation::Silu, Activation::GeluTanh, Activation::Gelu] {

@@ -205,12 +205,20 @@ mod portable {
             // SAFETY: the row's columns are inside the result and nobody else's, by the caller's promise.
             let c = unsafe { std::slice::from_raw_parts_mut(c.start.add(row * c.stride), columns) };
             let a = &a.numbers[row * a.stride..][..depth];
-            pulp::Arch::new().dispatch(|| line(a, b, c, start, bias));
+            line(a, b, c, start, bias);
         }
     }
 
+    #[pulp::with_simd(line = pulp::Arch::new())]
     #[inline(always)]
-    fn line(a: &[f32], b: Strided<'_>, c: &mut [f32], start: Start, bias: Option<&[f32]>) {
+    fn line_with<'a, S: pulp::Simd>(
+        _simd: S,
+        a: &'a [f32],
+        b: Strided<'a>,
+        c: &'a mut [f32],
+        start: Start,
+        bias: Option<&'a [f32]>,
+    ) {
         let mut sums = [0f32; COLUMNS];
         if start == Start::Held {
             sums[..c.len()].copy_from_slice(c);
