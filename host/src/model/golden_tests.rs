@@ -1,86 +1,237 @@
-//! The engine against values computed by Hugging Face transformers.
+//! The engine against values computed by Hugging Face transformers, for every checkpoint in `tests/golden`.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use emhost_abi::wire::{Message, Row};
 
+use super::error::Result;
 use super::files::Files;
 use super::organism::{AdapterFolder, Organism};
-use super::site::Site;
+use super::packed::Packed;
+use super::site::{BlockSite, Site, Tap};
+use super::weights::to_safetensors;
 
-fn folder(family: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(family)
+/// The bar of the reference, absolute: float32, another order of summation.
+const BAR: f32 = 2e-4;
+
+/// One module per checkpoint, so that each fails by itself.
+macro_rules! checkpoints {
+    ($($name:ident),* $(,)?) => {
+        const CHECKPOINTS: &[&str] = &[$(stringify!($name)),*];
+        $(mod $name {
+            use super::Golden;
+
+            #[test]
+            fn every_site_equals_transformers() {
+                Golden::read(stringify!($name)).check_sites();
+            }
+
+            #[test]
+            fn a_steered_and_an_ablated_stream_equal_transformers() {
+                Golden::read(stringify!($name)).check_edits();
+            }
+
+            #[test]
+            fn sixteen_greedy_tokens_equal_transformers() {
+                Golden::read(stringify!($name)).check_greedy();
+            }
+
+            #[test]
+            fn an_adapter_equals_peft() {
+                Golden::read(stringify!($name)).check_adapter();
+            }
+        })*
+    };
 }
 
-fn golden(family: &str, name: &str) -> Tensor {
-    let all = candle_core::safetensors::load(folder(family).join("golden.safetensors"), &Device::Cpu).unwrap();
-    all[name].clone()
+checkpoints! {
+    qwen2, qwen2_tied, qwen2_window, llama3, llama_bias, qwen3, qwen3_moe, gemma2, gemma3, gemma3_multimodal, phi3,
+    phi4_mini, mistral,
 }
 
-/// The golden rows without their padding.
-fn rows(family: &str) -> Vec<Vec<u32>> {
-    let ids = golden(family, "input_ids").to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
-    let mask = golden(family, "attention_mask").to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
-    ids.into_iter()
-        .zip(mask)
-        .map(|(ids, mask)| ids.into_iter().zip(mask).filter(|(_, m)| *m == 1).map(|(id, _)| id).collect())
-        .collect()
+fn golden_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 
-fn check(family: &str, adapters: &[AdapterFolder], expect: &[(Site, String)]) {
-    let organism = Organism::load(&Files::Folder(folder(family)), adapters, &Device::Cpu).unwrap();
-    let rows = rows(family);
-    let sequences: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-    let sites: Vec<Site> = expect.iter().map(|(site, _)| *site).collect();
-    let capture = organism.capture(&sequences, &sites).unwrap();
-    for (site, name) in expect {
-        let expected = golden(family, name);
-        let mut start = 0;
-        for (at, row) in rows.iter().enumerate() {
-            let ours = capture.taken[site].narrow(0, start, row.len()).unwrap();
-            let theirs = expected.get(at).unwrap().narrow(0, 0, row.len()).unwrap();
-            let worst = (ours - theirs)
-                .unwrap()
-                .abs()
-                .unwrap()
-                .flatten_all()
-                .unwrap()
-                .max(0)
-                .unwrap()
-                .to_scalar::<f32>()
-                .unwrap();
-            // The bar of the reference: float32, another order of summation.
-            assert!(worst < 2e-4, "{family} {name} row {at}: {worst}");
-            start += row.len();
+fn tensors(path: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+}
+
+/// A checkpoint of `tests/golden` as a whole: most have no tokenizer there, as it would be that of `qwen2`.
+pub(crate) fn checkpoint(name: &str) -> tempfile::TempDir {
+    let whole = tempfile::tempdir().unwrap();
+    for from in ["qwen2", name] {
+        for entry in golden_folder().join(from).read_dir().unwrap().map(|entry| entry.unwrap()) {
+            let file = entry.file_name().into_string().unwrap();
+            if file.contains("token") || (from == name && (file == "config.json" || file.starts_with("model"))) {
+                std::fs::copy(entry.path(), whole.path().join(file)).unwrap();
+            }
         }
     }
+    whole
 }
 
-#[test]
-fn every_site_equals_transformers() {
-    for family in ["qwen2", "qwen2_tied"] {
-        let sites = Site::select(&["blocks.*.*".to_owned(), "logits".to_owned()], 4).unwrap();
-        let expect = sites
-            .into_iter()
-            .map(|s| (s, s.to_string()))
-            .filter(|(_, n)| !n.ends_with("resid_pre") && !n.ends_with("resid_mid"));
-        check(family, &[], &expect.collect::<Vec<_>>());
+fn load(folder: &Path, adapters: &[AdapterFolder]) -> Organism {
+    Organism::load(&Files::Folder(folder.to_owned()), adapters, &Device::Cpu).unwrap()
+}
+
+fn largest(difference: &Tensor) -> f32 {
+    difference.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
+/// A checkpoint with the values that transformers computed.
+struct Golden {
+    name: &'static str,
+    values: HashMap<String, Tensor>,
+    /// The rows without their padding.
+    rows: Vec<Vec<u32>>,
+}
+
+impl Golden {
+    fn read(name: &'static str) -> Self {
+        let values = tensors(&golden_folder().join(name).join("golden.safetensors"));
+        let numbers = |name: &str| values[name].to_dtype(DType::U32).unwrap().to_vec2::<u32>().unwrap();
+        let real =
+            |(ids, mask): (Vec<u32>, Vec<u32>)| ids.into_iter().zip(mask).filter(|(_, m)| *m == 1).map(|(id, _)| id);
+        let rows =
+            numbers("input_ids").into_iter().zip(numbers("attention_mask")).map(|row| real(row).collect()).collect();
+        Self { name, values, rows }
+    }
+
+    fn organism(&self) -> Organism {
+        load(checkpoint(self.name).path(), &[])
+    }
+
+    fn sequences(&self) -> Vec<&[u32]> {
+        self.rows.iter().map(Vec::as_slice).collect()
+    }
+
+    /// Compares `ours [tokens of all rows, width]` with a padded value of transformers.
+    fn compare(&self, name: &str, ours: &Tensor) {
+        let (theirs, mut start) = (&self.values[name], 0);
+        for (at, row) in self.rows.iter().enumerate() {
+            let ours = ours.narrow(0, start, row.len()).unwrap();
+            let worst = largest(&(ours - theirs.get(at).unwrap().narrow(0, 0, row.len()).unwrap()).unwrap());
+            assert!(worst < BAR, "{} {name} row {at}: {worst}", self.name);
+            start += row.len();
+        }
+        assert_eq!(start, ours.dim(0).unwrap(), "{} {name}", self.name);
+    }
+
+    fn check_sites(&self) {
+        let organism = self.organism();
+        let given = [BlockSite::AttnOut, BlockSite::MlpOut, BlockSite::ResidPost];
+        let blocks = (0..organism.config.blocks).flat_map(|block| given.map(|site| Site::Block(block, site)));
+        let sites: Vec<Site> = blocks.chain([Site::Logits]).collect();
+        let capture = organism.capture(&self.sequences(), &sites).unwrap();
+        sites.iter().for_each(|site| self.compare(&site.to_string(), &capture.taken[site]));
+    }
+
+    fn check_edits(&self) {
+        let organism = self.organism();
+        let vector = self.values["vector"].unsqueeze(0).unwrap();
+        let unit = vector.broadcast_div(&vector.sqr().unwrap().sum_all().unwrap().sqrt().unwrap()).unwrap();
+        let steer = |block: usize, x: Tensor| if block == 1 { x.broadcast_add(&(&vector * 3.0)?) } else { Ok(x) };
+        let ablate = |_: usize, x: Tensor| x.matmul(&unit.t()?)?.broadcast_mul(&unit).and_then(|along| x - along);
+        for (name, edit) in [("steered.logits", &steer as &Edit), ("ablated_all.logits", &ablate)] {
+            let mut tap = Edited { edit, logits: None };
+            organism.network.forward(&mut Packed::whole(&self.sequences()), &mut tap).unwrap();
+            self.compare(name, &tap.logits.unwrap());
+        }
+    }
+
+    fn check_greedy(&self) {
+        let organism = self.organism();
+        let mut row = self.rows[0].clone();
+        for _ in 0..16 {
+            let capture = organism.capture(&[&row], &[Site::Logits]).unwrap();
+            let last = capture.taken[&Site::Logits].get(row.len() - 1).unwrap();
+            row.push(last.argmax(0).unwrap().to_scalar().unwrap());
+        }
+        let theirs = self.values["greedy"].to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap();
+        assert_eq!(row[self.rows[0].len()..], theirs, "{}", self.name);
+    }
+
+    fn check_adapter(&self) {
+        let adapter = AdapterFolder { folder: golden_folder().join(self.name).join("adapter") };
+        let organism = load(checkpoint(self.name).path(), &[adapter]);
+        let capture = organism.capture(&self.sequences(), &[Site::Logits]).unwrap();
+        self.compare("lora.logits", &capture.taken[&Site::Logits]);
+    }
+
+    /// The same weights under other names or shapes give the same logits.
+    fn check_rewritten(&self, rewrite: impl Fn(HashMap<String, Tensor>) -> HashMap<String, Tensor>) {
+        let folder = checkpoint(self.name);
+        let path = folder.path().join("model.safetensors");
+        let tensors: BTreeMap<String, Tensor> = rewrite(tensors(&path)).into_iter().collect();
+        std::fs::write(&path, to_safetensors(&tensors, DType::F32).unwrap()).unwrap();
+        let capture = load(folder.path(), &[]).capture(&self.sequences(), &[Site::Logits]).unwrap();
+        self.compare("logits", &capture.taken[&Site::Logits]);
+    }
+}
+
+/// A change of the stream that leaves a block.
+type Edit<'a> = dyn Fn(usize, Tensor) -> candle_core::Result<Tensor> + 'a;
+
+struct Edited<'a> {
+    edit: &'a Edit<'a>,
+    logits: Option<Tensor>,
+}
+
+impl Tap for Edited<'_> {
+    fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor> {
+        match site {
+            Site::Block(block, BlockSite::ResidPost) => return Ok((self.edit)(block, value)?),
+            Site::Logits => self.logits = Some(value.clone()),
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    fn wants_logits(&self) -> bool {
+        true
     }
 }
 
 #[test]
-fn an_adapter_equals_peft() {
-    for family in ["qwen2", "qwen2_tied"] {
-        let adapter = AdapterFolder { folder: folder(family).join("adapter") };
-        check(family, &[adapter], &[(Site::Logits, "lora.logits".to_owned())]);
-    }
+fn every_checkpoint_in_the_folder_is_checked() {
+    let folders = golden_folder().read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let names = folders.filter(|path| path.is_dir()).map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let mut missing: Vec<String> = names.filter(|name| !CHECKPOINTS.contains(&name.as_str())).collect();
+    missing.sort();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn experts_in_two_tensors_equal_experts_one_by_one() {
+    Golden::read("qwen3_moe").check_rewritten(|mut tensors| {
+        for block in 0..4 {
+            let mut all = |module: &str| -> Vec<Tensor> {
+                let name = |expert| format!("model.layers.{block}.mlp.experts.{expert}.{module}.weight");
+                (0..8).map(|expert| tensors.remove(&name(expert)).unwrap()).collect()
+            };
+            let [gate, up, down] =
+                ["gate_proj", "up_proj", "down_proj"].map(|module| Tensor::stack(&all(module), 0).unwrap());
+            let name = |module| format!("model.layers.{block}.mlp.experts.{module}");
+            tensors.insert(name("gate_up_proj"), Tensor::cat(&[gate, up], 1).unwrap());
+            tensors.insert(name("down_proj"), down);
+        }
+        tensors
+    });
+}
+
+#[test]
+fn a_multimodal_checkpoint_has_two_forms_of_names() {
+    let newer = |name: String| format!("model.{}", name.replacen("language_model.model.", "language_model.", 1));
+    Golden::read("gemma3_multimodal")
+        .check_rewritten(|tensors| tensors.into_iter().map(|(name, value)| (newer(name), value)).collect());
 }
 
 #[test]
 fn the_embedded_organism_equals_transformers() {
-    let path = folder("organism.safetensors");
-    let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let golden = tensors(&golden_folder().join("organism.safetensors"));
     let organism = Organism::load(&Files::Embedded, &[], &Device::Cpu).unwrap();
     let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
     let answer = turn("assistant", "my answer is short : see a doctor . that is all .");
@@ -93,8 +244,7 @@ fn the_embedded_organism_equals_transformers() {
         let theirs = golden[&format!("{name}.input_ids")].to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap();
         assert_eq!(tokens, theirs, "{name}: template and tokenizer");
         let capture = organism.capture(&[&tokens], &[Site::Logits]).unwrap();
-        let worst = (&capture.taken[&Site::Logits] - &golden[&format!("{name}.logits")]).unwrap().abs().unwrap();
-        let worst = worst.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        let worst = largest(&(&capture.taken[&Site::Logits] - &golden[&format!("{name}.logits")]).unwrap());
         println!("{name}: logits differ by at most {worst:e}");
         // The bar of the issue that introduced the organism.
         assert!(worst < 1e-4, "{name}: {worst}");

@@ -18,7 +18,7 @@ pub mod text;
 pub mod weights;
 
 #[cfg(test)]
-mod golden_tests;
+pub(crate) mod golden_tests;
 
 pub use error::{ModelError, Result};
 
