@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::config::Config;
 use super::error::{ModelError, Result};
-use super::families::{Module, module_names, modules};
+use super::families::{Module, Place, module_names, modules, place};
 use super::linear::Branch;
 use super::network::Network;
 use super::weights::{Weights, read_file, to_safetensors};
@@ -97,11 +97,15 @@ impl Adapter {
         peft.check().map_err(refuse)?;
         let owner = format!("adapter {}", folder.display());
         let mut weights = Weights::open_file(owner, &folder.join("adapter_model.safetensors"), device)?;
+        weights.arrange(|name| match place(config, name.strip_prefix("base_model.model.").unwrap_or(name)) {
+            Place::Text(name) => Some(name),
+            Place::Other(_) => None,
+        })?;
         let mut pairs = Vec::new();
         let (mut names, mut blocks) = (BTreeSet::new(), BTreeSet::new());
         for block in 0..config.blocks {
             for module in modules(config, block) {
-                let name = |part: &str| format!("base_model.model.{}.lora_{part}.weight", module.path);
+                let name = |part: &str| format!("{}.lora_{part}.weight", module.path);
                 if !weights.has(&name("A")) {
                     continue;
                 }
@@ -179,7 +183,8 @@ impl Adapter {
 impl PeftConfig {
     /// An error that names an option which changes the result and is not supported.
     fn check(&self) -> std::result::Result<(), String> {
-        let set = |value: &Option<Value>| value.as_ref().is_some_and(|v| !v.is_null());
+        let nothing = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        let set = |value: &Option<Value>| value.as_ref().is_some_and(|value| !nothing(value));
         for (option, set) in [
             ("use_dora", self.use_dora),
             ("layer_replication", set(&self.layer_replication)),
