@@ -4,16 +4,11 @@ mod direction;
 mod error;
 mod gguf;
 mod layers;
-mod layouts;
 mod native;
 mod reading;
 mod reference;
 mod torch;
 
-#[cfg(test)]
-mod golden_tests;
-#[cfg(test)]
-mod hostile_tests;
 
 pub use direction::{Direction, Named, Provenance, select};
 pub use error::VectorError;

@@ -20,11 +20,12 @@ const FORMAT: u64 = 1;
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: u64,
-    directions: BTreeMap<String, About>,
+    directions: Vec<About>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
+    name: String,
     site: Option<String>,
     provenance: Provenance,
 }
@@ -37,7 +38,7 @@ pub(super) fn read(bytes: &[u8], file: &str, reading: Reading) -> Result<Vec<Nam
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let mut views: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
     match header {
-        Some(header) => header.directions.into_iter().map(|(name, about)| ours(&mut views, name, about)).collect(),
+        Some(header) => header.directions.into_iter().map(|about| ours(&mut views, about)).collect(),
         None => plain(&views, file, reading),
     }
 }
@@ -59,12 +60,13 @@ fn header(text: &str) -> Result<Header, Problem> {
     Ok(header)
 }
 
-fn ours(views: &mut BTreeMap<String, TensorView<'_>>, name: String, about: About) -> Result<Named, Problem> {
+fn ours(views: &mut BTreeMap<String, TensorView<'_>>, about: About) -> Result<Named, Problem> {
+    let About { name, site, provenance } = about;
     let Some(view) = views.remove(&name) else {
         return Err(Problem::new(format!("a tensor `{name}`, which the header lists"), "none", "write the file again"));
     };
     let values = vector(&name, &view)?;
-    Ok(Named { name, direction: Direction { values, site: about.site, provenance: about.provenance } })
+    Ok(Named { name, direction: Direction { values, site, provenance } })
 }
 
 /// Tensors of another program: vectors without a site, or, where the convention is given, `[layers, width]`.
@@ -131,8 +133,15 @@ fn values<const N: usize>(data: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<
 
 /// The bytes of emhost's own form.
 pub(super) fn write(all: &[Named]) -> Result<Vec<u8>, String> {
-    let about = |d: &Direction| About { site: d.site.clone(), provenance: d.provenance.clone() };
-    let directions = all.iter().map(|named| (named.name.clone(), about(&named.direction))).collect();
+    if let Some(named) = all.iter().find(|named| named.name == "__metadata__") {
+        return Err(format!("`{}` is the format's own word; choose another name", named.name));
+    }
+    let about = |Named { name, direction }: &Named| About {
+        name: name.clone(),
+        site: direction.site.clone(),
+        provenance: direction.provenance.clone(),
+    };
+    let directions = all.iter().map(about).collect();
     let text = serde_json::to_string(&Header { format: FORMAT, directions }).map_err(|e| e.to_string())?;
     let data: Vec<(&str, usize, Vec<u8>)> = all
         .iter()

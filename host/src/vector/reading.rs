@@ -30,7 +30,7 @@ impl Reading {
         site(convention, layer, part, blocks)
     }
 
-    /// The rows of `[layers, width]` as directions of the layers from 0.
+    /// The rows of `[layers, width]`, at least one, as directions of the layers from 0.
     pub(super) fn rows(
         self,
         prefix: &str,
@@ -39,8 +39,15 @@ impl Reading {
         base: &Direction,
     ) -> Result<Vec<Named>, Problem> {
         let blocks = match convention {
-            Convention::PersonaVectors | Convention::EmGeneralization => rows.len() - 1,
-            _ => rows.len(),
+            Convention::PersonaVectors => rows.len() - 1,
+            Convention::MeanDifference | Convention::RefusalDirection => rows.len(),
+            _ => {
+                return Err(Problem::new(
+                    "a file of convention mo, pv or rd, which have `[layers, width]`",
+                    format!("`[{}, {}]`, said to be {}", rows.len(), rows[0].len(), convention.name()),
+                    "this convention has no such file",
+                ));
+            }
         };
         if self.blocks.is_some_and(|given| given != blocks) {
             return Err(Problem::new(
@@ -49,9 +56,8 @@ impl Reading {
                 "check the number of blocks and whose file it is",
             ));
         }
-        let skipped = usize::from(matches!(convention, Convention::Repeng | Convention::EmGeneralization));
         let mut all = Vec::with_capacity(rows.len());
-        for (layer, values) in rows.iter().enumerate().skip(skipped) {
+        for (layer, values) in rows.iter().enumerate() {
             let place = site(convention, layer, Part::Residual, blocks)?;
             let mut direction = base.clone();
             direction.values.clone_from(values);

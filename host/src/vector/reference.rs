@@ -72,6 +72,9 @@ pub fn write(path: impl AsRef<Path>, all: &[Named]) -> Result<(), VectorError> {
         return Err(refuse("there is no direction to write".to_owned()));
     }
     for (index, Named { name, direction }) in all.iter().enumerate() {
+        if name.contains('#') {
+            return Err(refuse(format!("the name `{name}` has a `#`, which parts file and name; choose another")));
+        }
         if name.is_empty() || all[..index].iter().any(|other| other.name == *name) {
             return Err(refuse(format!("the name `{name}` is empty or used twice; give each direction its own")));
         }
