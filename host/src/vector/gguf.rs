@@ -141,7 +141,9 @@ pub(super) fn write(all: &[Named]) -> Result<Vec<u8>, String> {
     let mut layers = BTreeMap::new();
     for named @ Named { name, direction } in all {
         let Some(place) = &direction.site else {
-            return Err(format!("`{name}` has no site, a control vector is the output of a block; say whose file it is"));
+            return Err(format!(
+                "`{name}` has no site, a control vector is the output of a block; say whose file it is"
+            ));
         };
         let number = layer(Convention::Repeng, place, usize::MAX).map_err(|e| format!("`{name}`: {e}"))?;
         if let Some(Named { name: other, .. }) = layers.insert(number, named) {
@@ -150,7 +152,10 @@ pub(super) fn write(all: &[Named]) -> Result<Vec<u8>, String> {
     }
     let width = all[0].direction.values.len();
     if let Some(Named { name, direction }) = all.iter().find(|named| named.direction.values.len() != width) {
-        return Err(format!("`{name}` has width {}, the first has {width}; a control vector has one", direction.values.len()));
+        return Err(format!(
+            "`{name}` has width {}, the first has {width}; a control vector has one",
+            direction.values.len()
+        ));
     }
     let about: BTreeMap<String, About> = layers.iter().map(|(number, named)| (tensor(*number), about(named))).collect();
     let text = serde_json::to_string(&about).map_err(|e| e.to_string())?;

@@ -174,7 +174,8 @@ pub fn site(convention: Convention, layer: usize, part: Part, blocks: usize) -> 
 pub fn layer(convention: Convention, site: &str, blocks: usize) -> Result<usize, VectorError> {
     use Convention::*;
     let refuse = |problem: &str| VectorError::Site { site: site.to_owned(), problem: problem.to_owned() };
-    let none = || Err(refuse(&format!("convention `{}` ({}) has no number for it", convention.name(), convention.meaning())));
+    let none =
+        || Err(refuse(&format!("convention `{}` ({}) has no number for it", convention.name(), convention.meaning())));
     let named = parse(site, blocks)?;
     let boundary = match named {
         Site::Embed => 0,
@@ -186,9 +187,9 @@ pub fn layer(convention: Convention, site: &str, blocks: usize) -> Result<usize,
         _ => return none(),
     };
     match convention {
-        PersonaVectors | EmGeneralization if boundary == blocks => {
-            Err(refuse("hidden_states has no entry for the last block's output: its last entry is behind the final norm"))
-        }
+        PersonaVectors | EmGeneralization if boundary == blocks => Err(refuse(
+            "hidden_states has no entry for the last block's output: its last entry is behind the final norm",
+        )),
         MeanDifference if boundary > 0 => Ok(boundary - 1),
         Repeng if boundary > 1 => Ok(boundary - 1),
         EmGeneralization if boundary > 0 => Ok(boundary),

@@ -9,6 +9,12 @@ mod reading;
 mod reference;
 mod torch;
 
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod tests;
 
 pub use direction::{Direction, Named, Provenance, select};
 pub use error::VectorError;

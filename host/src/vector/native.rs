@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, TensorView, serialize};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::direction::{Direction, Named, Provenance};
@@ -34,7 +34,8 @@ struct About {
 pub(super) fn read(bytes: &[u8], file: &str, reading: Reading) -> Result<Vec<Named>, Problem> {
     let damaged = |e: safetensors::SafeTensorError| Problem::damaged("whole safetensors", e.to_string());
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-    let header = metadata.metadata().as_ref().and_then(|entries| entries.get(KEY)).map(|text| header(text)).transpose()?;
+    let header =
+        metadata.metadata().as_ref().and_then(|entries| entries.get(KEY)).map(|text| header(text)).transpose()?;
     let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
     let mut views: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
     match header {
@@ -48,7 +49,8 @@ fn header(text: &str) -> Result<Header, Problem> {
     struct Version {
         format: u64,
     }
-    let unreadable = |e: serde_json::Error| Problem::new("emhost's text in the header", e.to_string(), "write it again");
+    let unreadable =
+        |e: serde_json::Error| Problem::new("emhost's text in the header", e.to_string(), "write it again");
     let Version { format } = serde_json::from_str(text).map_err(unreadable)?;
     if format > FORMAT {
         return Err(Problem::new(format!("format {FORMAT}"), format!("format {format}"), "update emhost"));

@@ -62,7 +62,10 @@ impl Reading {
             let mut direction = base.clone();
             direction.values.clone_from(values);
             direction.site = Some(place);
-            all.push(Named { name: format!("{prefix}layer_{layer}"), direction: numbered(direction, convention, layer) });
+            all.push(Named {
+                name: format!("{prefix}layer_{layer}"),
+                direction: numbered(direction, convention, layer),
+            });
         }
         Ok(all)
     }

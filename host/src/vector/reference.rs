@@ -100,7 +100,7 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, VectorError> {
 }
 
 /// Chooses the form by the first bytes.
-fn named(path: &Path, bytes: &[u8], reading: Reading) -> Result<Vec<Named>, Problem> {
+pub(super) fn named(path: &Path, bytes: &[u8], reading: Reading) -> Result<Vec<Named>, Problem> {
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     match bytes {
         [b'G', b'G', b'U', b'F', ..] => gguf::read(bytes, &file),

@@ -50,7 +50,9 @@ impl<'a> Archive<'a> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(whole)?;
         let mut folder = None;
         for name in zip.file_names() {
-            if let Some(prefix) = name.map_err(whole)?.strip_suffix("data.pkl").filter(|p| p.is_empty() || p.ends_with('/')) {
+            if let Some(prefix) =
+                name.map_err(whole)?.strip_suffix("data.pkl").filter(|p| p.is_empty() || p.ends_with('/'))
+            {
                 folder = Some(prefix.to_owned());
             }
         }
@@ -96,14 +98,19 @@ impl<'a> Archive<'a> {
         }
         let bytes = self.last.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
         if storage.length.checked_mul(storage.element.size()) != Some(bytes.len()) {
-            let expected = format!("{} elements of {} bytes in data/{}", storage.length, storage.element.size(), storage.key);
+            let expected =
+                format!("{} elements of {} bytes in data/{}", storage.length, storage.element.size(), storage.key);
             return Err(Problem::damaged(expected, format!("{} bytes", bytes.len())));
         }
         match tensor.count().checked_mul(4).and_then(|size| self.left.checked_sub(size)) {
             Some(left) => self.left = left,
             None => {
                 let found = format!("shape {:?} and more", tensor.shape);
-                return Err(Problem::new(format!("tensors of at most {MAX_WORK} bytes"), found, "save only the vectors"));
+                return Err(Problem::new(
+                    format!("tensors of at most {MAX_WORK} bytes"),
+                    found,
+                    "save only the vectors",
+                ));
             }
         }
         tensor.values(bytes)

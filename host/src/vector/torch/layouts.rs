@@ -103,7 +103,11 @@ impl File<'_, '_> {
             Ok(text) => {
                 let About { pos, layer } = serde_json::from_slice(&text).map_err(|e| {
                     let expected = format!("`{}` with pos and layer", about.display());
-                    Problem::new(expected, e.to_string(), "correct it, or move it away to read the vector without a site")
+                    Problem::new(
+                        expected,
+                        e.to_string(),
+                        "correct it, or move it away to read the vector without a site",
+                    )
                 })?;
                 let site = self.reading.site(Convention::RefusalDirection, layer, Part::Residual)?;
                 let direction = Direction { site: Some(site), ..direction }.with("pos", pos);

@@ -49,8 +49,8 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn step(&mut self, opcode: u8) -> Result<(), Problem> {
         match opcode {
-            0x80 => drop(self.byte()?),   // PROTO
-            0x95 => drop(self.take(8)?),  // FRAME
+            0x80 => drop(self.byte()?),  // PROTO
+            0x95 => drop(self.take(8)?), // FRAME
             b'(' => self.push(Value::Mark),
             b'N' => self.push(Value::None),
             0x88 | 0x89 => self.push(Value::Bool),

@@ -30,12 +30,7 @@ const MAX_DIMENSIONS: usize = 8;
 
 impl Tensor {
     /// A view, if all of it lies inside the storage.
-    pub fn new(
-        storage: Rc<Storage>,
-        offset: usize,
-        shape: Vec<usize>,
-        strides: Vec<usize>,
-    ) -> Result<Self, Problem> {
+    pub fn new(storage: Rc<Storage>, offset: usize, shape: Vec<usize>, strides: Vec<usize>) -> Result<Self, Problem> {
         let damaged = || {
             let expected = format!("a view into a storage of {} elements", storage.length);
             Problem::damaged(expected, format!("offset {offset}, shape {shape:?}, strides {strides:?}"))
@@ -69,7 +64,11 @@ impl Tensor {
             Element::BF16 => |b| b.try_into().ok().map(|b| bf16::from_le_bytes(b).to_f32()),
             Element::Whole(_) => {
                 let found = format!("a tensor of whole numbers, shape {:?}", self.shape);
-                return Err(Problem::new("a tensor of floating-point numbers", found, "a direction is not whole numbers"));
+                return Err(Problem::new(
+                    "a tensor of floating-point numbers",
+                    found,
+                    "a direction is not whole numbers",
+                ));
             }
         };
         let size = self.storage.element.size();
