@@ -127,7 +127,9 @@ impl Info {
             return Err(Problem::damaged(expected, format!("{} bytes of data", data.len())));
         };
         let values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        if let Some(About { name, site, provenance }) = about {
+        // A program that numbers the tensors anew may have left our text as it was.
+        let ours = about.filter(|a| layer(Convention::Repeng, &a.site, usize::MAX).is_ok_and(|n| n == self.layer));
+        if let Some(About { name, site, provenance }) = ours {
             return Ok(Named { name, direction: Direction { values, site: Some(site), provenance } });
         }
         let place = site(Convention::Repeng, self.layer, Part::Residual, usize::MAX)?;

@@ -1,5 +1,6 @@
 //! Files by reference: `direction.safetensors#vector`, and the three calls that the rest of emhost uses.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +57,11 @@ pub fn read_as(path: impl AsRef<Path>, reading: Reading) -> Result<Vec<Named>, V
     let path = path.as_ref();
     let bytes = bytes_of(path)?;
     let all = named(path, &bytes, reading).map_err(|problem| problem.at(path))?;
+    let mut names = BTreeSet::new();
     for Named { name, direction } in &all {
+        if !names.insert(name) {
+            return Err(Problem::damaged("one direction per name", format!("`{name}` twice")).at(path));
+        }
         direction.check(name).map_err(|problem| problem.at(path))?;
     }
     Ok(all)

@@ -4,6 +4,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::rc::Rc;
 
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::super::direction::Named;
@@ -46,7 +47,7 @@ pub struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, Problem> {
-        let whole = |e: zip::result::ZipError| Problem::damaged("a whole zip archive of torch.save", e.to_string());
+        let whole = |e: ZipError| Problem::damaged("a whole zip archive of torch.save", e.to_string());
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(whole)?;
         let mut folder = None;
         for name in zip.file_names() {
@@ -73,11 +74,11 @@ impl<'a> Archive<'a> {
         let expected = || format!("an entry `{name}` in the archive");
         let found = self.zip.by_name(&format!("{}{name}", self.folder));
         let mut entry = found.map_err(|e| Problem::damaged(expected(), e.to_string()))?;
-        let size = entry.size();
         if entry.compression() != CompressionMethod::Stored {
             let found = format!("one that is {:?}", entry.compression());
-            return Err(Problem::new(format!("{}, stored as it is", expected()), found, "torch.save never compresses"));
+            return Err(Problem::new(format!("{}, stored as it is", expected()), found, "torch.save never packs"));
         }
+        let size = entry.size();
         if size > most.unwrap_or(u64::MAX) || size > self.left as u64 {
             let hint = "a file of directions is far smaller; save only the tensors";
             return Err(Problem::new(format!("{} of reasonable size", expected()), format!("{size} bytes"), hint));

@@ -214,9 +214,6 @@ impl File<'_, '_> {
     ) -> Result<Vec<Named>, Problem> {
         let mut all: Vec<Named> = Vec::with_capacity(entries.len());
         for Entry { name, value, layer, pooling } in entries {
-            if all.iter().any(|other| other.name == name) {
-                return Err(Problem::damaged("one vector per layer", format!("`{name}` twice")));
-            }
             let values = self.vector(&name, value)?;
             let direction = pooled(Direction { values, ..origin(format, self.name) }, pooling);
             let direction = match (place, layer) {
