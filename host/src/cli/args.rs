@@ -37,7 +37,6 @@ enum Command {
     Data(data::DataArgs),
     /// Make model organisms.
     Organism(organism::OrganismArgs),
-    /// Show and convert directions, and translate layer numbers.
     Vector(vector::VectorArgs),
     /// Show settings and where each comes from.
     Config(ConfigArgs),

@@ -11,7 +11,7 @@ use super::args::CliError;
 use crate::store::StoreError;
 use crate::vector::{self, Convention, Named, Part, Reading, Reference, VectorError};
 
-/// Shows and converts files of directions, and translates layer numbers.
+/// Show and convert directions, and translate layer numbers.
 ///
 /// A direction is a vector with a site, such as `blocks.24.resid_post`. Everywhere in emhost it is named by file and
 /// name, `direction.safetensors#vector`; the name may be left out where the file holds one direction.
@@ -176,6 +176,9 @@ fn layer(
     let depth = blocks.unwrap_or(usize::MAX);
     let site = vector::site(from, number, part, depth)?;
     let mut text = format!("{} {number} = {site}\n", from.name());
+    if blocks.is_none() {
+        text.push_str("  (taken not to be the last layer; give --blocks to be sure)\n");
+    }
     let wanted = to.map_or(Convention::ALL.to_vec(), |to| vec![to]);
     for convention in wanted {
         let said = match vector::layer(convention, &site, depth) {

@@ -22,7 +22,8 @@ impl Reading {
         let ends_in_norm = matches!(convention, Convention::PersonaVectors | Convention::EmGeneralization);
         let blocks = match self.blocks {
             None if ends_in_norm => {
-                let problem = "its last layer is behind the final norm; say how many blocks the model has".to_owned();
+                let problem =
+                    "its last layer is behind the final norm; say how many blocks the model has (--blocks)".to_owned();
                 return Err(VectorError::Layer { layer, convention: convention.name(), problem });
             }
             blocks => blocks.unwrap_or(usize::MAX),
