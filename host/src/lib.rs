@@ -13,6 +13,7 @@ pub mod run;
 pub mod sample;
 pub mod store;
 pub mod train;
+pub mod vector;
 
 /// Version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use super::{data, organism, plugin, run};
+use super::{data, organism, plugin, run, vector};
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -37,6 +37,7 @@ enum Command {
     Data(data::DataArgs),
     /// Make model organisms.
     Organism(organism::OrganismArgs),
+    Vector(vector::VectorArgs),
     /// Show settings and where each comes from.
     Config(ConfigArgs),
 }
@@ -68,6 +69,8 @@ pub(super) enum CliError {
     Config(#[from] ConfigError),
     #[error("{0}")]
     New(#[from] crate::plugins::NewError),
+    #[error("{0}")]
+    Vector(#[from] crate::vector::VectorError),
     /// The command has said what is wrong itself.
     #[error("{message}")]
     Said { message: String, code: u8 },
@@ -78,6 +81,7 @@ impl CliError {
         match self {
             Self::Run(error) => error.exit_code(),
             Self::Store(_) => 5,
+            Self::Vector(error) => error.exit_code(),
             Self::Config(_) | Self::New(_) => 2,
             Self::Said { code, .. } => *code,
         }
@@ -123,6 +127,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Plugin(args) => plugin::run(args),
         Command::Data(args) => Ok(data::run(args)?),
         Command::Organism(args) => organism::run(args),
+        Command::Vector(args) => vector::run(args),
         Command::Config(ConfigArgs { command: ConfigCommand::Show { origin } }) => {
             for (key, value, from) in config::origins(&cli.config)? {
                 if origin { println!("{key} = {value}    # {from}") } else { println!("{key} = {value}") }

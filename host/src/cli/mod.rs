@@ -5,5 +5,6 @@ mod data;
 mod organism;
 mod plugin;
 mod run;
+mod vector;
 
 pub use args::{Cli, main};
