@@ -1,5 +1,7 @@
 //! The engine against another engine, candle-transformers, on random checkpoints that both read from disk.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
