@@ -131,16 +131,19 @@ impl<'a> Keys<'a> {
         self.take(key, "a number above 0", |value| value.as_f64().filter(|number| *number > 0.0 && number.is_finite()))
     }
 
+    fn whole(&mut self, key: &str, least: f64, expected: &str) -> Result<Option<usize>> {
+        let fits = |n: &f64| (least..=LARGEST).contains(n) && n.fract() == 0.0;
+        self.take(key, expected, |value| value.as_f64().filter(fits).map(|n| n as usize))
+    }
+
     /// Takes a whole number from 1 up.
     pub fn size(&mut self, key: &str) -> Result<Option<usize>> {
-        let whole = |n: f64| (n >= 1.0 && n <= LARGEST && n.fract() == 0.0).then_some(n as usize);
-        self.take(key, "a whole number from 1 to 2^30", |value| value.as_f64().and_then(whole))
+        self.whole(key, 1.0, "a whole number from 1 to 2^30")
     }
 
     /// Takes a number of blocks, which may be 0.
     pub fn count(&mut self, key: &str) -> Result<Option<usize>> {
-        let whole = |n: f64| (n >= 0.0 && n <= LARGEST && n.fract() == 0.0).then_some(n as usize);
-        self.take(key, "a whole number from 0 to 2^30", |value| value.as_f64().and_then(whole))
+        self.whole(key, 0.0, "a whole number from 0 to 2^30")
     }
 
     /// Takes a whole number from 1 up that must be there.

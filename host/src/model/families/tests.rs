@@ -99,6 +99,29 @@ fn an_adapter_can_select_every_projection_and_nothing_else() {
 }
 
 #[test]
+fn stored_checkpoints_have_the_tensors_that_their_description_names() {
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let mut seen = 0;
+    for folder in golden.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let files = Files::Folder(folder.clone());
+        let config = Config::read(&files).unwrap();
+        let mut stored = BTreeMap::new();
+        for file in files.weight_files().unwrap() {
+            let bytes = files.require(&file).unwrap();
+            let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            for (name, tensor) in tensors.iter() {
+                if let Place::Text(name) = place(&config, name) {
+                    stored.insert(name, tensor.shape().to_vec());
+                }
+            }
+        }
+        assert_eq!(stored, shapes(&config).into_iter().collect(), "{}", folder.display());
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
 fn options_of_a_family_reach_the_description() {
     let with = |name: &str, changes: Value| {
         let mut config = written(name);
