@@ -17,6 +17,8 @@ pub mod weights;
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod text_tests;
 
 pub use error::{ModelError, Result};
 

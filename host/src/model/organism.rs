@@ -41,12 +41,7 @@ impl Organism {
     pub fn load(files: &Files, adapters: &[AdapterFolder], device: &Device) -> Result<Self> {
         let config = Config::read(files)?;
         let text = Text::read(files)?;
-        if text.vocabulary() > config.vocab {
-            return Err(files.unsupported(
-                "tokenizer.json",
-                format!("it has {} tokens, the model's embedding only {}", text.vocabulary(), config.vocab),
-            ));
-        }
+        text.check_embedding(files, config.vocab)?;
         let mut weights = Weights::open(files, device)?;
         let mut network = Qwen2::take(&config, &mut weights)?;
         if config.tied && weights.has("lm_head.weight") {
