@@ -19,6 +19,8 @@ pub mod weights;
 
 #[cfg(test)]
 pub(crate) mod golden_tests;
+#[cfg(test)]
+mod text_tests;
 
 pub use error::{ModelError, Result};
 

@@ -50,12 +50,7 @@ impl Organism {
         let device = &placement.device;
         let config = Config::read(files)?;
         let text = Text::read(files)?;
-        if text.vocabulary() > config.vocab {
-            return Err(files.unsupported(
-                "tokenizer.json",
-                format!("it has {} tokens, the model's embedding only {}", text.vocabulary(), config.vocab),
-            ));
-        }
+        text.check_embedding(files, config.vocab)?;
         let mut weights = Weights::open(files, device)?;
         weights.arrange(|name| match place(&config, name) {
             Place::Text(name) => Some(name),

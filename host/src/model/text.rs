@@ -1,5 +1,6 @@
 //! From rows to token ids with their spans, and back.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use emhost_abi::wire::{Message, Row};
@@ -8,7 +9,9 @@ use tokenizers::{Encoding, Tokenizer};
 
 use super::error::{ModelError, Result};
 use super::files::Files;
-use super::template::ChatTemplate;
+use super::template::{self, ChatTemplate, Rendered, Turn};
+
+const TOKENIZER: &str = "tokenizer.json";
 
 /// A checkpoint's tokenizer and chat template.
 #[derive(Debug)]
@@ -16,6 +19,7 @@ pub struct Text {
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     end_token: Option<u32>,
+    special: HashSet<u32>,
 }
 
 /// A row as tokens.
@@ -34,27 +38,35 @@ pub struct Encoded {
 impl Text {
     /// Reads `tokenizer.json`, `tokenizer_config.json` and the chat template.
     pub fn read(files: &Files) -> Result<Self> {
-        let refuse = |file: &str, problem: String| files.unsupported(file, problem);
-        let tokenizer = Tokenizer::from_bytes(files.require("tokenizer.json")?)
-            .map_err(|e| refuse("tokenizer.json", e.to_string()))?;
+        let bytes = files.read(TOKENIZER)?.ok_or_else(|| missing(files))?;
+        let refuse = |e: tokenizers::Error| files.unsupported(TOKENIZER, e.to_string());
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(refuse)?;
+        // Settings of whoever saved the file last, which would cut and pad the rows.
+        tokenizer.with_truncation(None).map_err(refuse)?;
+        tokenizer.with_padding(None);
         let config: Value = match files.read("tokenizer_config.json")? {
             Some(_) => files.json("tokenizer_config.json")?,
             None => Value::Null,
         };
-        let special = |name: &str| match &config[name] {
-            Value::String(token) => token.clone(),
-            other => other["content"].as_str().unwrap_or_default().to_owned(),
-        };
-        let source = match files.read("chat_template.jinja")? {
-            Some(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            None => config["chat_template"].as_str().map(str::to_owned),
-        };
-        let template = source
-            .map(|source| ChatTemplate::new(&source, &special("bos_token"), &special("eos_token")))
-            .transpose()
-            .map_err(|e| refuse("chat_template.jinja", e.to_string()))?;
-        let end_token = tokenizer.token_to_id(&special("eos_token"));
-        Ok(Self { tokenizer, template, end_token })
+        let template = template::read(files, &config)?;
+        let end_token = template::token(&config, "eos_token").and_then(|token| tokenizer.token_to_id(&token));
+        let added = tokenizer.get_added_tokens_decoder();
+        let special = added.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+        Ok(Self { tokenizer, template, end_token, special })
+    }
+
+    /// An error if an ordinary token has no row in an embedding of `rows`.
+    ///
+    /// A special token may lie beyond: some checkpoints list one for images. A row that uses it is refused by itself.
+    pub fn check_embedding(&self, files: &Files, rows: usize) -> Result<()> {
+        let ids = self.tokenizer.get_vocab(true).into_values().filter(|id| !self.special.contains(id));
+        match ids.max().map(|id| id as usize + 1) {
+            Some(tokens) if tokens > rows => Err(files.unsupported(
+                TOKENIZER,
+                format!("it has {tokens} tokens, the model's embedding only {rows}; is it another model's tokenizer?"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The tokenizer's own end-of-sequence token.
@@ -62,15 +74,16 @@ impl Text {
         self.end_token
     }
 
-    /// Number of tokens that the tokenizer knows.
+    /// Rows that an embedding of all the tokenizer's tokens has.
     pub fn vocabulary(&self) -> usize {
-        self.tokenizer.get_vocab_size(true)
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
     }
 
     /// Token ids of a row, with the spans of its turns.
     pub fn encode(&self, row: &Row) -> Result<Encoded> {
         let refuse = |problem: &str| ModelError::Row { row_id: row.row_id.clone(), problem: problem.to_owned() };
         let encoded = match (&row.messages, &row.text, &row.token_ids) {
+            (Some(messages), None, None) if messages.is_empty() => return Err(refuse("`messages` is empty")),
             (Some(messages), None, None) => self.conversation(&row.row_id, messages)?,
             (None, Some(text), None) => {
                 let tokens = self.tokens(&row.row_id, text, true)?.get_ids().to_vec();
@@ -108,26 +121,54 @@ impl Text {
         let refuse = |problem: String| ModelError::Row { row_id: row_id.to_owned(), problem };
         let template =
             self.template.as_ref().ok_or_else(|| refuse("the model has no chat template; give `text`".to_owned()))?;
-        let render = |messages: &[Message], ask| {
-            template.render(messages, ask).map_err(|e| refuse(format!("the chat template refuses it: {e}")))
-        };
-        let answered = messages.last().is_some_and(|m| m.role == "assistant");
-        let text = render(messages, !answered)?;
+        let Rendered { text, turns } = template.conversation(messages).map_err(|e| {
+            let roles: Vec<_> = messages.iter().map(|m| m.role.as_str()).collect();
+            let without: Vec<_> = messages.iter().filter(|m| m.role != "system").cloned().collect();
+            let hint = match without.len() < messages.len() && template.conversation(&without).is_ok() {
+                true => "; it takes the conversation without the system turn: put that into the first user turn",
+                false => "",
+            };
+            refuse(format!("the chat template {e} (roles: {}){hint}", abridged(&roles)))
+        })?;
         let encoding = self.tokens(row_id, &text, false)?;
-        let (tokens, offsets) = (encoding.get_ids().to_vec(), encoding.get_offsets());
-        let mut answers = Vec::new();
-        for (at, _) in messages.iter().enumerate().filter(|(_, m)| m.role == "assistant") {
-            let (before, through) = (render(&messages[..at], true)?, render(&messages[..=at], false)?);
-            if !text.starts_with(&before) || !through.starts_with(&before) || !text.starts_with(through.trim_end()) {
-                return Err(refuse("the chat template changes earlier turns when later ones follow".to_owned()));
-            }
-            // What a template writes after the turn's end token, a line break as a rule, is not the answer's.
-            let (first, last) = (before.len(), through.trim_end().len());
-            let start = offsets.partition_point(|(_, end)| *end <= first);
-            let stop = offsets.partition_point(|(begin, _)| *begin < last);
-            answers.push(start..stop);
-        }
+        let answers: Vec<_> = turns.iter().map(|turn| self.answer(&encoding, &text, turn)).collect();
+        let answered = messages.last().is_some_and(|m| m.role == "assistant");
+        let tokens = encoding.get_ids().to_vec();
         let prompt = answers.last().filter(|_| answered).map_or(tokens.len(), |last| last.start);
         Ok(Encoded { tokens, prompt, answers, text })
+    }
+
+    /// Tokens of a turn with the special token that ends it, or with all that closes it where that is plain text.
+    fn answer(&self, encoding: &Encoding, text: &str, turn: &Turn) -> Range<usize> {
+        let offsets = encoding.get_offsets();
+        let start = offsets.partition_point(|(_, end)| *end <= turn.content.start);
+        let after = offsets.partition_point(|(begin, _)| *begin < turn.content.end);
+        let is_space = |at: &usize| text.get(offsets[*at].0..offsets[*at].1).is_some_and(|t| t.trim().is_empty());
+        let ends = (after..offsets.len()).find(|at| !is_space(at));
+        match ends.filter(|at| self.special.contains(&encoding.get_ids()[*at])) {
+            Some(end) => start..end + 1,
+            None => start..offsets.partition_point(|(begin, _)| *begin < turn.close).max(after),
+        }
+    }
+}
+
+/// The first few of many roles.
+fn abridged(roles: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    let more = if roles.len() > SHOWN { ", ..." } else { "" };
+    format!("{}{more}", roles[..roles.len().min(SHOWN)].join(", "))
+}
+
+/// The error of a checkpoint that has its tokenizer in an older form only.
+fn missing(files: &Files) -> ModelError {
+    let older = ["tokenizer.model", "vocab.json", "tokenizer.tiktoken", "spiece.model"];
+    match older.into_iter().find(|name| files.source(name).is_ok_and(|found| found.is_some())) {
+        None => files.missing(TOKENIZER),
+        Some(older) => files.unsupported(
+            TOKENIZER,
+            format!(
+                "the file is missing, while {older} is there; write it with transformers: python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('FOLDER').save_pretrained('FOLDER')\""
+            ),
+        ),
     }
 }
