@@ -1,9 +1,14 @@
 //! The command line.
 
 mod args;
+mod capture;
 mod data;
 mod organism;
 mod plugin;
 mod run;
+mod sample;
+mod score;
+mod target;
+mod work;
 
 pub use args::{Cli, main};

@@ -174,6 +174,11 @@ impl Adapter {
         }
     }
 
+    /// The adapted projections, by block and module.
+    pub fn projections(&self) -> Vec<(usize, &'static str)> {
+        self.pairs.keys().copied().collect()
+    }
+
     /// The pairs by block and module, to be made variables by the trainer.
     pub fn pairs_mut(&mut self) -> impl Iterator<Item = (String, &mut Branch)> {
         self.pairs.iter_mut().map(|((block, module), branch)| (module_path(*block, module), branch))

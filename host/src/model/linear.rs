@@ -38,6 +38,11 @@ impl Linear {
         self.branches.push(branch);
     }
 
+    /// The adapters' updates, in the order in which they were attached.
+    pub fn branches_mut(&mut self) -> &mut [Branch] {
+        &mut self.branches
+    }
+
     /// `[in, out]` widths of the projection.
     pub fn widths(&self) -> [usize; 2] {
         [self.weight.dims()[1], self.weight.dims()[0]]

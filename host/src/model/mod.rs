@@ -5,6 +5,7 @@ pub mod adapter;
 pub mod config;
 mod error;
 pub mod files;
+pub mod intervene;
 pub mod kernels;
 pub mod linear;
 pub mod organism;
@@ -24,4 +25,4 @@ pub use error::{ModelError, Result};
 pub use candle_core::Device;
 
 /// Version of the engine's arithmetic: part of every stage's key, raised when results change.
-pub const NUMERICS: u32 = 1;
+pub const NUMERICS: u32 = 2;

@@ -20,6 +20,8 @@ pub struct Organism {
     pub config: Config,
     /// The network, adapters attached.
     pub network: Qwen2,
+    /// The projections, by block and module, that each attached adapter changes.
+    pub adapters: Vec<Vec<(usize, &'static str)>>,
     /// Tokenizer and chat template.
     pub text: Text,
     /// Tokens that end an answer.
@@ -56,15 +58,18 @@ impl Organism {
             weights.take("lm_head.weight", &[config.vocab, config.width])?;
         }
         weights.finish()?;
+        let mut adapted = Vec::with_capacity(adapters.len());
         for adapter in adapters {
-            Adapter::read(&adapter.folder, &config, device)?.attach(&mut network);
+            let adapter = Adapter::read(&adapter.folder, &config, device)?;
+            adapter.attach(&mut network);
+            adapted.push(adapter.projections());
         }
         let digest = digest(files, adapters)?;
         let mut end_tokens = config.end_tokens.clone();
         end_tokens.extend(text.end_token());
         end_tokens.sort_unstable();
         end_tokens.dedup();
-        Ok(Self { config, network, text, end_tokens, digest, device: device.clone() })
+        Ok(Self { config, network, adapters: adapted, text, end_tokens, digest, device: device.clone() })
     }
 
     /// The organism's shape and identity.

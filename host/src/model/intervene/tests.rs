@@ -1,0 +1,1 @@
+//! Interventions against composed computations and goldens.

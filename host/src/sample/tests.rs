@@ -1,0 +1,1 @@
+//! Sampling and scoring through small models.
