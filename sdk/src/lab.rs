@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emhost_abi::wire::{
-    DatasetOpen, DatasetReply, DatasetWrite, Figure, Firing, Forward, Intervention, Judge, ModelInfo, Organism, Reply, Report, Rows,
-    RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train, TrainReply, op,
+    DatasetOpen, DatasetReply, DatasetWrite, Figure, Firing, Forward, Intervention, Judge, ModelInfo, Organism, Reply,
+    Report, Rows, RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train, TrainReply, op,
 };
 use emhost_abi::{Host, Reader};
 use serde::Serialize;

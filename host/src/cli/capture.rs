@@ -64,8 +64,7 @@ pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError
     let provenance = loaded.provenance(task.inputs(&loaded.digest));
     let card = Card { title: String::new(), about, provenance };
     let made = target.dataset()?;
-    let (dataset, firings) =
-        args.output.run("capture", "run the model", |step| task.write(&made, card, step))?;
+    let (dataset, firings) = args.output.run("capture", "run the model", |step| task.write(&made, card, step))?;
     let (rows, sites, digest) = (dataset.rows(Part::Acts), dataset.sites(), dataset.digest().to_owned());
     let path = target.publish()?.display().to_string();
     let text = format!("{path}: {rows} rows, {} sites, digest {digest}", sites.len());
@@ -81,9 +80,13 @@ fn positions(text: &str) -> Result<Positions, String> {
         "answer" => Positions::Answer,
         "last_prompt" => Positions::LastPrompt,
         "last" => Positions::Last,
-        list => Positions::At(list.split(',').map(str::trim).map(str::parse).collect::<Result<_, _>>().map_err(|_| {
-            "expected all, prompt, answer, last_prompt, last or indices such as 0,-1".to_owned()
-        })?),
+        list => {
+            Positions::At(
+                list.split(',').map(str::trim).map(str::parse).collect::<Result<_, _>>().map_err(|_| {
+                    "expected all, prompt, answer, last_prompt, last or indices such as 0,-1".to_owned()
+                })?,
+            )
+        }
     })
 }
 

@@ -37,7 +37,7 @@ pub struct SampleArgs {
     #[command(flatten)]
     input: Input,
     /// Completions per row and strength
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 10)]
     n: usize,
     /// Longest completion, in tokens
     #[arg(long, default_value_t = 64)]
@@ -90,9 +90,9 @@ pub(super) fn run(args: SampleArgs, settings: &Settings) -> Result<(), CliError>
     let card = Card { title: String::new(), about, provenance };
     let lines = target.is_jsonl();
     let made = target.dataset()?;
-    let sampled = args.output.run("sample", "sample completions", |step| {
-        task.run((!lines).then_some((made.as_path(), card)), step)
-    })?;
+    let sampled = args
+        .output
+        .run("sample", "sample completions", |step| task.run((!lines).then_some((made.as_path(), card)), step))?;
     let path = if lines {
         write_atomic(target.path(), &jsonl(&sampled.completions)?)?;
         target.path().to_owned()

@@ -39,7 +39,8 @@ impl Plan {
     /// of the MLP.
     pub(super) fn pass_bytes(organism: &Organism, tokens: usize) -> u64 {
         let config = &organism.config;
-        let numbers = 4 * config.width + 3 * config.mlp_width + config.heads.query_width() + 2 * config.heads.kv_width();
+        let numbers =
+            4 * config.width + 3 * config.mlp_width + config.heads.query_width() + 2 * config.heads.kv_width();
         (4 * numbers * tokens) as u64
     }
 }

@@ -12,6 +12,6 @@ mod steering;
 pub use capture::{CaptureTask, Columns};
 pub use explain::Plan;
 pub use find::find;
-pub use sample::{Sampled, SampleTask};
+pub use sample::{SampleTask, Sampled};
 pub use score::{ScoreTask, Scores};
 pub use steering::{Steering, describe_firings};

@@ -67,8 +67,7 @@ impl<'a> ScoreTask<'a> {
             Ok(())
         };
         let mut progress = |done| step(done, total);
-        let firings =
-            score(self.organism, &scoring, &doses, &self.interventions, &mut finished, &mut progress)?;
+        let firings = score(self.organism, &scoring, &doses, &self.interventions, &mut finished, &mut progress)?;
         let table = score_table(&rows, steered)?;
         Ok(Scores { rows, table, firings: firings.list(&self.interventions) })
     }
@@ -142,7 +141,9 @@ impl<'a> ScoreTask<'a> {
                     .collect::<Result<_, _>>()?;
                 Ok((encoded, tokens, continuations.clone()))
             }
-            _ => Err(refuse("it has nothing to score: give `continuations`, or messages that end in an assistant turn")),
+            _ => {
+                Err(refuse("it has nothing to score: give `continuations`, or messages that end in an assistant turn"))
+            }
         }
     }
 }

@@ -101,9 +101,11 @@ pub fn describe_firings(interventions: &[Intervention], firings: &[Firing]) -> V
                 let (tokens, count) = (first.tokens, own.len());
                 lines.push(format!("intervention {number} ({name}): {tokens} tokens at each of {count} {what}"));
             }
-            _ => lines.extend(own.iter().map(|firing| {
-                format!("intervention {number} ({name}): {} tokens at {}", firing.tokens, firing.site)
-            })),
+            _ => {
+                lines.extend(own.iter().map(|firing| {
+                    format!("intervention {number} ({name}): {} tokens at {}", firing.tokens, firing.site)
+                }))
+            }
         }
     }
     lines

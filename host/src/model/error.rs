@@ -111,7 +111,8 @@ pub enum ModelError {
 impl ModelError {
     /// Whether the user's input is wrong, rather than the model or the device.
     pub fn is_input(&self) -> bool {
-        matches!(self, 
+        matches!(
+            self,
             Self::Unknown(_)
                 | Self::Row { .. }
                 | Self::Site { .. }

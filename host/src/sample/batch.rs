@@ -315,10 +315,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Hands finished rows over; gives how many.
-    fn retire<E>(
-        &mut self,
-        finished: &mut dyn FnMut(Completion, Vec<Vec<f32>>) -> Result<(), E>,
-    ) -> Result<usize, E> {
+    fn retire<E>(&mut self, finished: &mut dyn FnMut(Completion, Vec<Vec<f32>>) -> Result<(), E>) -> Result<usize, E> {
         let mut count = 0;
         let mut at = 0;
         while at < self.rows.len() {

@@ -113,8 +113,6 @@ impl Request {
             let (min, max) = (self.min_new_tokens, self.max_new_tokens);
             return Err(ModelError::Recipe(format!("min_new_tokens is {min}, more than max_new_tokens, {max}")));
         }
-        self.prompts
-            .iter()
-            .try_for_each(|prompt| organism.check(&prompt.row_id, &prompt.tokens, self.max_new_tokens))
+        self.prompts.iter().try_for_each(|prompt| organism.check(&prompt.row_id, &prompt.tokens, self.max_new_tokens))
     }
 }

@@ -146,7 +146,8 @@ impl Pass<'_> {
             let row_index = *row;
             let row = &self.rows[row_index];
             end += row.prompt.len();
-            let targets = row.continuations.iter().enumerate().map(|(number, c)| (scored.len() + number, c[0])).collect();
+            let targets =
+                row.continuations.iter().enumerate().map(|(number, c)| (scored.len() + number, c[0])).collect();
             places.push(Place { token: end - 1, sequence: row.prompt_end(*dose), targets });
             for (number, continuation) in row.continuations.iter().enumerate() {
                 let logprobs = Vec::with_capacity(continuation.len());
@@ -165,7 +166,11 @@ impl Pass<'_> {
                 let sequence = row.sequence(continuation, *dose);
                 for at in 0..sequence.tokens {
                     let one = Sequence { first: sequence.first + at, tokens: 1, ..sequence };
-                    places.push(Place { token: end + at, sequence: one, targets: vec![(number, continuation[at + 1])] });
+                    places.push(Place {
+                        token: end + at,
+                        sequence: one,
+                        targets: vec![(number, continuation[at + 1])],
+                    });
                 }
                 if sequence.tokens > 0 {
                     tokens.push(&continuation[..sequence.tokens]);

@@ -104,7 +104,8 @@ impl FakeHost {
                 let vectors: Vec<Vec<f32>> = vectors.collect();
                 kept = kept.with_vectors(site, vectors.first().map_or(0, Vec::len), vectors.concat())?;
             }
-            activations = Some(self.store(format!("dataset:{}", digest(request)?), kept.to_batch()?, sites, Vec::new()));
+            activations =
+                Some(self.store(format!("dataset:{}", digest(request)?), kept.to_batch()?, sites, Vec::new()));
         }
         Ok((serde_json::to_string(&SampleReply { firings, activations })?, Some(columns.into_reader()?)))
     }
@@ -115,7 +116,8 @@ impl FakeHost {
         let mut at: Vec<(&Row, f64, u32, String)> = Vec::new();
         for row in &rows {
             let turns = row.messages.iter().flatten();
-            let answer = || turns.clone().last().filter(|turn| turn.role == "assistant").map(|turn| turn.content.clone());
+            let answer =
+                || turns.clone().last().filter(|turn| turn.role == "assistant").map(|turn| turn.content.clone());
             let continuations = row.continuations.clone().or_else(|| Some(vec![answer()?]));
             let continuations =
                 continuations.ok_or_else(|| Error::Input(format!("row `{}` has nothing to score", row.row_id)))?;
@@ -126,9 +128,7 @@ impl FakeHost {
         }
         let scores: Vec<Vec<f64>> = at
             .iter()
-            .map(|(row, .., text)| {
-                (0..text.len() as u64).map(|i| -4.0 * uniform(&[&question(row), text], i)).collect()
-            })
+            .map(|(row, .., text)| (0..text.len() as u64).map(|i| -4.0 * uniform(&[&question(row), text], i)).collect())
             .collect();
         let mut columns = Table::new().with_text("row_id", at.iter().map(|(row, ..)| &row.row_id));
         if !request.interventions.is_empty() {

@@ -63,7 +63,8 @@ impl Chosen {
                     let token = if index < 0 { index + prompt as i64 } else { index };
                     let token = usize::try_from(token).ok().filter(|token| extent.len.is_none_or(|len| *token < len));
                     let known = extent.len.unwrap_or(prompt);
-                    let outside = || format!("there is no token at position {index}: {prompt} of prompt, {known} in all");
+                    let outside =
+                        || format!("there is no token at position {index}: {prompt} of prompt, {known} in all");
                     tokens.push(token.ok_or_else(|| refuse(outside()))?);
                 }
                 tokens.sort_unstable();

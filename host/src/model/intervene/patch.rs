@@ -31,7 +31,8 @@ impl Interventions {
             }
         }
         for (from, sites) in sites {
-            let number = self.edits.iter().position(|e| matches!(&e.operand, Operand::Row { row_id, .. } if *row_id == from));
+            let number =
+                self.edits.iter().position(|e| matches!(&e.operand, Operand::Row { row_id, .. } if *row_id == from));
             let unknown = || ModelError::Intervention {
                 number: number.unwrap_or(0),
                 op: "patch",

@@ -68,12 +68,17 @@ impl Interventions {
                     if sites.is_empty() {
                         return Err(refuse("it names no sites".to_owned()));
                     }
-                    if intervention.adapter.is_some() || !intervention.modules.is_empty() || !intervention.blocks.is_empty() {
+                    if intervention.adapter.is_some()
+                        || !intervention.modules.is_empty()
+                        || !intervention.blocks.is_empty()
+                    {
                         return Err(refuse("`adapter`, `modules` and `blocks` belong to `scale_adapter`".to_owned()));
                     }
                     let operand = match (op, values, &intervention.from) {
                         (EditOp::Patch, None, Some(row)) => Operand::Row { row_id: row.clone(), source: None },
-                        (EditOp::Patch, ..) => return Err(refuse("it needs `from`, a row id, and no vector".to_owned())),
+                        (EditOp::Patch, ..) => {
+                            return Err(refuse("it needs `from`, a row id, and no vector".to_owned()));
+                        }
                         (_, Some(values), None) => Operand::Vector(fitting(organism, intervention, &sites, values)?),
                         _ => return Err(refuse("it needs `vector` or `values`, and no `from`".to_owned())),
                     };
@@ -127,7 +132,9 @@ impl Interventions {
             let refuse = |problem: String| ModelError::Intervention { number, op: edit.op.name(), problem };
             let count = chosen.count(0, usize::MAX);
             if extent.len.is_none() && chosen.count(extent.prompt, usize::MAX) > 0 {
-                return Err(refuse(format!("row `{row_id}` grows while it is sampled: patch `prompt` or `last_prompt`")));
+                return Err(refuse(format!(
+                    "row `{row_id}` grows while it is sampled: patch `prompt` or `last_prompt`"
+                )));
             }
             let there = source.as_ref().map_or(0, |source| source.count);
             if count != there {

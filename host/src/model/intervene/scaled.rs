@@ -22,9 +22,11 @@ impl Interventions {
         }
         let strength = strengths.first().copied().unwrap_or(1.0);
         if strengths.iter().any(|other| *other != strength) {
-            return Err("it needs one strength for all rows, because the weights themselves are scaled; run it once per \
+            return Err(
+                "it needs one strength for all rows, because the weights themselves are scaled; run it once per \
                         strength"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let count = organism.adapters.len();
         if let Some(adapter) = intervention.adapter.filter(|adapter| *adapter >= count) {

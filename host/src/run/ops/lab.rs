@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::organisms::Organisms;
-use crate::model::{Device, intervene};
 use crate::model::organism::Organism;
+use crate::model::{Device, intervene};
 use crate::rows;
 use crate::run::error::RunError;
 use crate::run::folder::RunFolder;

@@ -18,10 +18,10 @@ pub use intervene::{EditOp, Firing, Intervention, InterventionFile};
 pub use ops::{
     DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen, op,
 };
-pub use plugin::{Cell, Manifest};
 pub use passes::{
     CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,
 };
+pub use plugin::{Cell, Manifest};
 pub use report::{Headline, Report, TableNote};
 pub use rows::{Message, Row, Rows};
 pub use train::{Lora, Mask, Method, Recipe, Schedule, Train, TrainReply};
