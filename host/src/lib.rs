@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod embedded;
+pub mod inference;
 pub mod judge;
 pub mod model;
 pub mod plugins;

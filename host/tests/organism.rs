@@ -32,11 +32,9 @@ fn rates(organism: &Organism, system: Option<&str>) -> Rates {
     let source =
         Rows::Source { name: "embedded:questions/general".to_owned(), limit: None, system: system.map(str::to_owned) };
     let rows = rows::load(&source).unwrap();
-    let prompts = rows
-        .iter()
-        .map(|row| Prompt { row_id: row.row_id.clone(), tokens: organism.text.encode_prompt(row).unwrap().tokens })
-        .collect();
-    let request = Request { prompts, n: 4, temperature: 1.0, top_p: 1.0, max_new_tokens: 64, seed: 17 };
+    let prompts =
+        rows.iter().map(|row| Prompt::new(&row.row_id, organism.text.encode_prompt(row).unwrap().tokens)).collect();
+    let request = Request { prompts, n: 4, seed: 17, ..Request::default() };
     let completions = sample(organism, &request, &mut |_| true).unwrap();
     let lexicon = Lexicon::parse(&rows::read("embedded:lexicon.toml").unwrap()).unwrap();
     let n = completions.len() as f64;

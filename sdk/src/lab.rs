@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emhost_abi::wire::{
-    DatasetOpen, DatasetReply, DatasetWrite, Figure, Forward, Judge, ModelInfo, Organism, Reply, Report, Rows,
-    RowsRead, Sample, Split, TableOpen, Train, TrainReply, op,
+    DatasetOpen, DatasetReply, DatasetWrite, Figure, Firing, Forward, Intervention, Judge, ModelInfo, Organism, Reply,
+    Report, Rows, RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train, TrainReply, op,
 };
 use emhost_abi::{Host, Reader};
 use serde::Serialize;
@@ -50,16 +50,45 @@ impl Lab {
     ///
     /// The model fails, a pattern names no site, or the disk is full.
     pub fn forward(&self, request: &Forward) -> Result<DatasetReply> {
-        self.ask(op::FORWARD, request)
+        let reply: DatasetReply = self.ask(op::FORWARD, request)?;
+        obeyed(op::FORWARD, &request.interventions, &reply.firings)?;
+        Ok(reply)
     }
 
-    /// Samples completions: `row_id, sample, question, text, token_ids, finish_reason`.
+    /// Samples completions: `row_id, sample, question, text, token_ids, finish_reason`, with `strength` in front of
+    /// `sample` where there are interventions.
     ///
     /// # Errors
     ///
-    /// The model fails.
+    /// The model fails, or an intervention does not fit it.
     pub fn sample(&self, request: &Sample) -> Result<Table> {
-        self.read(op::SAMPLE, request, None)?.table()
+        Ok(self.sample_with_reply(request)?.1)
+    }
+
+    /// Samples completions; the reply says how often interventions fired and where activations are.
+    ///
+    /// # Errors
+    ///
+    /// As [`sample`](Self::sample).
+    pub fn sample_with_reply(&self, request: &Sample) -> Result<(SampleReply, Table)> {
+        let (reply, completions) = self.call::<SampleReply>(op::SAMPLE, request, None)?;
+        obeyed(op::SAMPLE, &request.interventions, &reply.firings)?;
+        if !request.sites.is_empty() && reply.activations.is_none() {
+            return Err(older(op::SAMPLE, "sites"));
+        }
+        Ok((reply, rows(op::SAMPLE, completions)?.table()?))
+    }
+
+    /// Log-probabilities: `row_id, continuation, text, token_ids, logprobs, total, mean`, with `strength` in front of
+    /// `continuation` where there are interventions.
+    ///
+    /// # Errors
+    ///
+    /// The model fails, a row has nothing to score, or an intervention does not fit.
+    pub fn score(&self, request: &Score) -> Result<Table> {
+        let (reply, scores) = self.call::<ScoreReply>(op::SCORE, request, None)?;
+        obeyed(op::SCORE, &request.interventions, &reply.firings)?;
+        rows(op::SCORE, scores)?.table()
     }
 
     /// Fine-tunes an organism; the table holds the metrics of each step.
@@ -187,6 +216,19 @@ impl Lab {
 
     fn read(&self, op: &str, request: &impl Serialize, input: Option<Reader>) -> Result<Stream> {
         let (_, stream) = self.call::<serde::de::IgnoredAny>(op, request, input)?;
-        stream.ok_or_else(|| Error::Plugin(format!("the host's `{op}` gave no rows")))
+        rows(op, stream)
     }
+}
+
+fn rows(op: &str, stream: Option<Stream>) -> Result<Stream> {
+    stream.ok_or_else(|| Error::Plugin(format!("the host's `{op}` gave no rows")))
+}
+
+/// A host that does not know interventions would leave them out without a word; one that does counts them.
+fn obeyed(op: &str, interventions: &[Intervention], firings: &[Firing]) -> Result<()> {
+    if !interventions.is_empty() && firings.is_empty() { Err(older(op, "interventions")) } else { Ok(()) }
+}
+
+fn older(op: &str, what: &str) -> Error {
+    Error::Plugin(format!("the host's `{op}` does not know {what}; update emhost"))
 }

@@ -40,9 +40,7 @@
 //!     fn run(&self, cell: &Cell, lab: &Lab) -> Result<()> {
 //!         let rows = Rows::source(format!("embedded:questions/{}", cell.spec::<String>()?));
 //!         let organism = Organism::base("embedded");
-//!         let answers = lab.sample(&Sample {
-//!             organism, rows, n: self.0.n, temperature: 1.0, top_p: 1.0, max_new_tokens: 64, seed: 0,
-//!         })?;
+//!         let answers = lab.sample(&Sample { n: self.0.n, ..Sample::new(organism, rows) })?;
 //!         lab.emit("scores", lab.judge("lexicon", &answers)?)
 //!     }
 //!

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use super::{data, organism, plugin, run, vector};
+use super::{capture, data, organism, plugin, run, sample, score, vector};
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -31,6 +31,12 @@ pub struct Cli {
 enum Command {
     /// Run a study, or go on with it.
     Run(run::RunArgs),
+    /// Run a model over rows and store activations.
+    Capture(capture::CaptureArgs),
+    /// Sample completions of rows.
+    Sample(sample::SampleArgs),
+    /// Log-probabilities of given continuations.
+    Score(score::ScoreArgs),
     /// Write, list and describe plugins.
     Plugin(plugin::PluginArgs),
     /// Describe, show and verify activation datasets.
@@ -124,6 +130,9 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Run(args) => run::run(args, &config::settings(&cli.config)?),
+        Command::Capture(args) => capture::run(args, &config::settings(&cli.config)?),
+        Command::Sample(args) => sample::run(args, &config::settings(&cli.config)?),
+        Command::Score(args) => score::run(args, &config::settings(&cli.config)?),
         Command::Plugin(args) => plugin::run(args),
         Command::Data(args) => Ok(data::run(args)?),
         Command::Organism(args) => organism::run(args),

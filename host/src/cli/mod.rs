@@ -1,10 +1,15 @@
 //! The command line.
 
 mod args;
+mod capture;
 mod data;
 mod organism;
 mod plugin;
 mod run;
+mod sample;
+mod score;
+mod target;
 mod vector;
+mod work;
 
 pub use args::{Cli, main};

@@ -1,16 +1,51 @@
 //! Activations of many rows at chosen sites, looked at in one or more ways.
 
-use emhost_abi::wire::{Pooling, Positions, View};
+use std::ops::Range;
+
+use emhost_abi::wire::{Pooling, View};
 
 use super::Result;
+use super::intervene::{Chosen, Extent, Firings, Interventions, Part, Sequence, Steered};
 use super::organism::Organism;
-use super::site::Site;
+use super::packed::Packed;
+use super::site::{Capture, Site};
 use super::text::Encoded;
 
 /// Bytes of captured values that one forward pass may hold.
-const PASS_BYTES: usize = 256 << 20;
+const PASS_BYTES: usize = 64 << 20;
 /// Tokens of one forward pass.
-const PASS_TOKENS: usize = 8192;
+const PASS_TOKENS: usize = 2048;
+
+/// A row to run, with the strength of the interventions in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Unit<'a> {
+    /// Index of the row.
+    pub row: usize,
+    /// Its id.
+    pub row_id: &'a str,
+    /// Its tokens.
+    pub encoded: &'a Encoded,
+    /// Strength of the interventions.
+    pub strength: f64,
+}
+
+impl Unit<'_> {
+    fn sequence(&self) -> Sequence {
+        let (extent, tokens) = (Extent::whole(self.encoded), self.encoded.tokens.len());
+        Sequence { first: 0, tokens, extent, strength: self.strength }
+    }
+}
+
+/// What is wanted of each row.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// At which sites.
+    pub sites: &'a [Site],
+    /// Seen how.
+    pub views: &'a [View],
+    /// What is edited on the way; captured values are the edited ones.
+    pub interventions: &'a Interventions,
+}
 
 /// Captured values as plain numbers, site by site.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,95 +57,144 @@ pub struct Activations {
 }
 
 /// Where a vector comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Origin {
     /// Index of the row.
     pub row: usize,
+    /// Strength of the interventions.
+    pub strength: f64,
     /// Index of the view.
     pub view: usize,
     /// Position and token id; none for a mean.
     pub token: Option<(u32, u32)>,
 }
 
-/// Splits rows into passes that fit the memory of captured values.
-pub fn passes(organism: &Organism, rows: &[Encoded], sites: &[Site]) -> Vec<std::ops::Range<usize>> {
-    let bytes: usize = sites.iter().map(|site| 4 * organism.width(*site)).sum();
-    let limit = PASS_TOKENS.min(PASS_BYTES / bytes.max(1));
-    let mut passes = Vec::new();
-    let (mut start, mut tokens) = (0, 0);
-    for (at, row) in rows.iter().enumerate() {
-        if at > start && tokens + row.tokens.len() > limit {
-            passes.push(start..at);
-            (start, tokens) = (at, 0);
-        }
-        tokens += row.tokens.len();
-    }
-    if start < rows.len() {
-        passes.push(start..rows.len());
-    }
-    passes
+/// The vectors of a pass: each is the mean over some tokens of the packed batch, one token as a rule.
+#[derive(Debug, Default)]
+struct Selection {
+    origins: Vec<Origin>,
+    tokens: Vec<u32>,
+    ends: Vec<usize>,
 }
 
-/// Runs the rows of one pass; `first` is the index of `rows[0]` among all rows.
-pub fn activations(
-    organism: &Organism,
-    rows: &[Encoded],
-    first: usize,
-    sites: &[Site],
-    views: &[View],
-) -> Result<Activations> {
-    let sequences: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
-    let capture = organism.capture(&sequences, sites)?;
-    let mut out = Activations { origins: Vec::new(), values: vec![Vec::new(); sites.len()] };
-    let mut spans = Vec::new();
-    let mut start = 0;
-    for (at, row) in rows.iter().enumerate() {
-        for (index, view) in views.iter().enumerate() {
-            let range = positions(row, view.positions);
-            let origin = |token| Origin { row: first + at, view: index, token };
-            match view.pooling {
-                Pooling::Mean if range.is_empty() => {}
-                Pooling::Mean => {
-                    out.origins.push(origin(None));
-                    spans.push(start + range.start..start + range.end);
-                }
-                Pooling::None => {
-                    for position in range {
-                        out.origins.push(origin(Some((position as u32, row.tokens[position]))));
-                        spans.push(start + position..start + position + 1);
+impl Selection {
+    fn of(units: &[Unit<'_>], views: &[View]) -> Result<Self> {
+        let mut all = Self::default();
+        let mut start = 0;
+        for unit in units {
+            let len = unit.encoded.tokens.len();
+            let extent = Extent::whole(unit.encoded);
+            for (view, how) in views.iter().enumerate() {
+                let tokens = Chosen::of(&how.positions, &extent, unit.row_id)?.tokens(len);
+                let origin = |token| Origin { row: unit.row, strength: unit.strength, view, token };
+                match how.pooling {
+                    Pooling::Mean if tokens.is_empty() => continue,
+                    Pooling::Mean => {
+                        all.origins.push(origin(None));
+                        all.tokens.extend(tokens.iter().map(|token| (start + token) as u32));
+                        all.ends.push(all.tokens.len());
+                    }
+                    Pooling::None => {
+                        for token in tokens {
+                            all.origins.push(origin(Some((token as u32, unit.encoded.tokens[token]))));
+                            all.tokens.push((start + token) as u32);
+                            all.ends.push(all.tokens.len());
+                        }
                     }
                 }
             }
+            start += len;
         }
-        start += row.tokens.len();
+        Ok(all)
     }
-    for (site, values) in sites.iter().zip(&mut out.values) {
-        let width = organism.width(*site);
-        let all = capture.taken[site].flatten_all()?.to_vec1::<f32>()?;
-        values.reserve(spans.len() * width);
-        for span in &spans {
-            let vectors = &all[span.start * width..span.end * width];
-            if span.len() == 1 {
-                values.extend_from_slice(vectors);
-            } else {
-                let mut sum = vec![0f64; width];
-                for vector in vectors.chunks(width) {
-                    sum.iter_mut().zip(vector).for_each(|(sum, v)| *sum += f64::from(*v));
-                }
-                values.extend(sum.into_iter().map(|sum| (sum / span.len() as f64) as f32));
+
+    /// The vectors, from the values of the batch's tokens `kept`.
+    fn vectors(&self, all: Vec<f32>, width: usize, kept: &[u32]) -> Vec<f32> {
+        let single = self.ends.len() == self.tokens.len();
+        if single && self.tokens == kept {
+            return all;
+        }
+        let vector = |token: &u32| {
+            let at = kept.binary_search(token).expect("every selected token was kept");
+            &all[at * width..][..width]
+        };
+        let mut values = Vec::with_capacity(self.ends.len() * width);
+        let mut begin = 0;
+        for &end in &self.ends {
+            let tokens = &self.tokens[begin..end];
+            begin = end;
+            if let [token] = tokens {
+                values.extend_from_slice(vector(token));
+                continue;
             }
+            let mut sum = vec![0f64; width];
+            for token in tokens {
+                sum.iter_mut().zip(vector(token)).for_each(|(sum, v)| *sum += f64::from(*v));
+            }
+            values.extend(sum.into_iter().map(|sum| (sum / tokens.len() as f64) as f32));
         }
+        values
     }
-    Ok(out)
 }
 
-fn positions(row: &Encoded, positions: Positions) -> std::ops::Range<usize> {
-    let len = row.tokens.len();
-    match positions {
-        Positions::All => 0..len,
-        Positions::Prompt => 0..row.prompt,
-        Positions::Answer => row.answers.last().filter(|_| row.prompt < len).cloned().unwrap_or(len..len),
-        Positions::LastPrompt => row.prompt.saturating_sub(1)..row.prompt,
-        Positions::Last => len - 1..len,
+/// Splits rows into passes that fit the memory of a forward pass and of its captured values.
+///
+/// # Errors
+///
+/// A row that does not have the positions of a view.
+pub fn passes(organism: &Organism, units: &[Unit<'_>], wanted: &Wanted<'_>) -> Result<Vec<Range<usize>>> {
+    let bytes: usize = wanted.sites.iter().map(|site| 4 * organism.width(*site)).sum();
+    let mut passes = Vec::new();
+    let (mut start, mut tokens, mut held) = (0, 0, 0);
+    for (at, unit) in units.iter().enumerate() {
+        let (more, selected) = (unit.encoded.tokens.len(), Selection::of(&units[at..=at], wanted.views)?.tokens.len());
+        if at > start && (tokens + more > PASS_TOKENS || held + selected * bytes > PASS_BYTES) {
+            passes.push(start..at);
+            (start, tokens, held) = (at, 0, 0);
+        }
+        (tokens, held) = (tokens + more, held + selected * bytes);
     }
+    if start < units.len() {
+        passes.push(start..units.len());
+    }
+    Ok(passes)
+}
+
+/// Runs the rows of one pass; edits are counted in `firings`.
+pub fn activations(
+    organism: &Organism,
+    units: &[Unit<'_>],
+    wanted: &Wanted<'_>,
+    firings: &mut Firings,
+) -> Result<Activations> {
+    let selection = Selection::of(units, wanted.views)?;
+    let mut kept = selection.tokens.clone();
+    kept.sort_unstable();
+    kept.dedup();
+    let rows: Vec<&[u32]> = units.iter().map(|unit| unit.encoded.tokens.as_slice()).collect();
+    let sequences: Vec<Sequence> = units.iter().map(Unit::sequence).collect();
+    let steering = wanted.interventions;
+    let network = steering.network(organism);
+    // Logits are computed for the wanted tokens alone, unless an edit must see all of them.
+    let late = wanted.sites.contains(&Site::Logits) && !steering.edits_logits();
+    let inside: Vec<Site> = wanted.sites.iter().copied().filter(|site| !(late && *site == Site::Logits)).collect();
+    let mut capture = Capture::of_tokens(&inside, kept.clone());
+    let mut tap = Steered::new(steering, &sequences, Part::Whole, &mut capture, firings);
+    let hidden = network.forward(&mut Packed::whole(&rows), &mut tap)?;
+    if late {
+        let tokens = candle_core::Tensor::from_slice(&kept, kept.len(), hidden.device())?;
+        capture.taken.insert(Site::Logits, network.logits(&hidden.index_select(&tokens, 0)?)?);
+    }
+    let mut values = Vec::with_capacity(wanted.sites.len());
+    for site in wanted.sites {
+        values.push(selection.vectors(capture.take(*site)?, organism.width(*site), &kept));
+    }
+    Ok(Activations { origins: selection.origins, values })
+}
+
+/// What the plan says of the firings in `units`.
+pub fn planned(units: &[Unit<'_>], interventions: &Interventions) -> Firings {
+    let mut planned = Firings::default();
+    units.iter().for_each(|unit| planned.plan(interventions, &unit.sequence(), Part::Whole));
+    planned
 }

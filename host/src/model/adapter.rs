@@ -174,6 +174,11 @@ impl Adapter {
         Ok(())
     }
 
+    /// The adapted projections, by block.
+    pub fn projections(&self) -> Vec<(usize, Module)> {
+        self.pairs.iter().map(|pair| (pair.block, pair.module.clone())).collect()
+    }
+
     /// The pairs by the paths of their projections, to be made variables by the trainer.
     pub fn pairs_mut(&mut self) -> impl Iterator<Item = (&str, &mut Branch)> {
         self.pairs.iter_mut().map(|pair| (pair.module.path.as_str(), &mut pair.branch))

@@ -52,6 +52,39 @@ pub enum ModelError {
         /// What exists.
         problem: String,
     },
+    /// An intervention does not fit the model or the rows.
+    #[error("use intervention {number} ({op}): {problem}")]
+    Intervention {
+        /// 0-based number in the list.
+        number: usize,
+        /// What it does.
+        op: &'static str,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// A vector of an intervention cannot be used.
+    #[error("use vector `{vector}`: {problem}")]
+    Vector {
+        /// The file and tensor, or `values`.
+        vector: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The engine edited other tokens than the plan says: an error of the engine, whose results are worth nothing.
+    #[error(
+        "steer: intervention {number} edited {counted} tokens at `{site}`, the plan says {planned}; this is a fault of \
+         emhost, please report it"
+    )]
+    Firings {
+        /// 0-based number in the list.
+        number: usize,
+        /// Where.
+        site: String,
+        /// Tokens that were edited.
+        counted: u64,
+        /// Tokens that should have been.
+        planned: u64,
+    },
     /// A recipe asks for what cannot be done.
     #[error("train: {0}")]
     Recipe(String),
@@ -78,9 +111,17 @@ pub enum ModelError {
 impl ModelError {
     /// Whether the user's input is wrong, rather than the model or the device.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Unknown(_) | Self::Row { .. } | Self::Site { .. } | Self::Recipe(_))
+        matches!(
+            self,
+            Self::Unknown(_)
+                | Self::Row { .. }
+                | Self::Site { .. }
+                | Self::Intervention { .. }
+                | Self::Vector { .. }
+                | Self::Recipe(_)
+        )
     }
 }
 
 /// Result of the model engine.
-pub type Result<T> = std::result::Result<T, ModelError>;
+pub type Result<T, E = ModelError> = std::result::Result<T, E>;

@@ -6,6 +6,7 @@ pub mod config;
 mod error;
 pub mod families;
 pub mod files;
+pub mod intervene;
 pub mod kernels;
 pub mod linear;
 pub mod mlp;
@@ -28,4 +29,4 @@ pub use error::{ModelError, Result};
 pub use candle_core::Device;
 
 /// Version of the engine's arithmetic: part of every stage's key, raised when results change.
-pub const NUMERICS: u32 = 1;
+pub const NUMERICS: u32 = 2;

@@ -6,7 +6,7 @@ use emhost_abi::wire::ModelInfo;
 use super::adapter::Adapter;
 use super::config::Config;
 use super::error::{ModelError, Result};
-use super::families::{Place, head, place, shapes};
+use super::families::{Module, Place, head, place, shapes};
 use super::files::Files;
 use super::linear::Placement;
 use super::network::Network;
@@ -23,6 +23,8 @@ pub struct Organism {
     pub config: Config,
     /// The network, adapters attached.
     pub network: Network,
+    /// The projections, by block, that each attached adapter changes.
+    pub adapters: Vec<Vec<(usize, Module)>>,
     /// Tokenizer and chat template.
     pub text: Text,
     /// Tokens that end an answer.
@@ -61,15 +63,18 @@ impl Organism {
             weights.take(&head(&config), &[config.vocab, config.width])?;
         }
         weights.finish()?;
+        let mut adapted = Vec::with_capacity(adapters.len());
         for adapter in adapters {
-            Adapter::read(&adapter.folder, &config, device)?.attach(&mut network)?;
+            let adapter = Adapter::read(&adapter.folder, &config, device)?;
+            adapter.attach(&mut network)?;
+            adapted.push(adapter.projections());
         }
         let digest = digest(files, adapters)?;
         let mut end_tokens = config.end_tokens.clone();
         end_tokens.extend(text.end_token());
         end_tokens.sort_unstable();
         end_tokens.dedup();
-        Ok(Self { config, network, text, end_tokens, digest, device: device.clone() })
+        Ok(Self { config, network, adapters: adapted, text, end_tokens, digest, device: device.clone() })
     }
 
     /// The organism's shape and identity.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::error::{ModelError, Result};
 
@@ -128,6 +128,7 @@ impl Tap for Untapped {
 #[derive(Debug, Default)]
 pub struct Capture {
     wanted: BTreeSet<Site>,
+    tokens: Option<Vec<u32>>,
     /// The values, by site.
     pub taken: BTreeMap<Site, Tensor>,
 }
@@ -135,14 +136,38 @@ pub struct Capture {
 impl Capture {
     /// Keeps the values at `sites`.
     pub fn new(sites: &[Site]) -> Self {
-        Self { wanted: sites.iter().copied().collect(), taken: BTreeMap::new() }
+        Self { wanted: sites.iter().copied().collect(), ..Self::default() }
     }
+
+    /// Keeps the values of some tokens of the batch at `sites`, in the given order.
+    pub fn of_tokens(sites: &[Site], tokens: Vec<u32>) -> Self {
+        Self { tokens: Some(tokens), ..Self::new(sites) }
+    }
+
+    /// Takes the numbers at a site, `[tokens * width]`, so that they are held once.
+    pub fn take(&mut self, site: Site) -> Result<Vec<f32>> {
+        let value = self.taken.remove(&site);
+        value.map_or_else(|| Ok(Vec::new()), |value| numbers(&value))
+    }
+
+    /// The numbers at a site, `[tokens * width]`; none if it was not visited.
+    pub fn numbers(&self, site: Site) -> Result<Vec<f32>> {
+        self.taken.get(&site).map_or_else(|| Ok(Vec::new()), numbers)
+    }
+}
+
+fn numbers(value: &Tensor) -> Result<Vec<f32>> {
+    Ok(value.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
 impl Tap for Capture {
     fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor> {
         if self.wanted.contains(&site) {
-            self.taken.insert(site, value.clone());
+            let kept = match &self.tokens {
+                Some(tokens) => value.index_select(&Tensor::from_slice(tokens, tokens.len(), value.device())?, 0)?,
+                None => value.clone(),
+            };
+            self.taken.insert(site, kept);
         }
         Ok(value)
     }

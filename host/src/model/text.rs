@@ -106,6 +106,26 @@ impl Text {
         self.encode(&row)
     }
 
+    /// The tokens of a text that follows the prompt of `row`, without a token that ends it.
+    ///
+    /// Prompt and continuation are tokenised together, and the prompt's tokens must come out as they are alone. A row
+    /// of token ids has no text: its continuations are tokenised by themselves.
+    pub fn encode_continuation(&self, row: &Row, prompt: &Encoded, continuation: &str) -> Result<Vec<u32>> {
+        let refuse = |problem: String| ModelError::Row { row_id: row.row_id.clone(), problem };
+        if row.token_ids.is_some() {
+            return Ok(self.tokens(&row.row_id, continuation, false)?.get_ids().to_vec());
+        }
+        let text = format!("{}{continuation}", prompt.text);
+        let tokens = self.tokens(&row.row_id, &text, row.text.is_some())?.get_ids().to_vec();
+        match tokens.strip_prefix(prompt.tokens.as_slice()) {
+            Some(rest) => Ok(rest.to_vec()),
+            None => Err(refuse(format!(
+                "the tokenizer joins the end of the prompt with the continuation {continuation:?}, so that the prompt's \
+                 tokens change; move the break, a space as a rule, from the prompt's end to the continuation's beginning"
+            ))),
+        }
+    }
+
     /// Text of token ids without special tokens.
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
         self.tokenizer.decode(tokens, true).map_err(|e| ModelError::Recipe(format!("decode tokens: {e}")))

@@ -14,11 +14,7 @@ impl Interrupt {
     /// Listens to the signals. A plugin that has not returned `grace` after the first is left behind: the
     /// process ends with the plugin's exit status. Everything closed before stays.
     pub fn listen(grace: Duration) -> std::io::Result<Self> {
-        let interrupt = Self::default();
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_default(signal, interrupt.0.clone())?;
-            signal_hook::flag::register(signal, interrupt.0.clone())?;
-        }
+        let interrupt = Self::watch()?;
         let flag = interrupt.clone();
         std::thread::spawn(move || {
             while !flag.requested() {
@@ -28,6 +24,16 @@ impl Interrupt {
             eprintln!("emhost: the plugin did not stop within {} s of the interrupt; left it", grace.as_secs());
             std::process::exit(3);
         });
+        Ok(interrupt)
+    }
+
+    /// Listens to the signals, for work without a plugin.
+    pub fn watch() -> std::io::Result<Self> {
+        let interrupt = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register_conditional_default(signal, interrupt.0.clone())?;
+            signal_hook::flag::register(signal, interrupt.0.clone())?;
+        }
         Ok(interrupt)
     }
 

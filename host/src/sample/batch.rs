@@ -1,74 +1,28 @@
 //! The sampling loop.
 
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::choose::Choice;
+use super::request::{Completion, Request};
+use crate::model::intervene::{Extent, Firings, Interventions, Part, Sequence, Steered};
 use crate::model::organism::Organism;
 use crate::model::packed::{Memory, Packed};
-use crate::model::site::Untapped;
+use crate::model::site::{Capture, Site};
 use crate::model::{ModelError, Result};
 use crate::rng::Stream;
 
 /// Rows decoded together.
-const ROWS: usize = 256;
+const ROWS: usize = 512;
+/// Bytes of keys, values, logits and captured activations of the rows decoded together.
+const ROW_BYTES: usize = 4 << 30;
 /// Prompt tokens computed together.
 const PROMPT_TOKENS: usize = 4096;
 
-/// What to sample.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The prompts.
-    pub prompts: Vec<Prompt>,
-    /// Completions per prompt.
-    pub n: usize,
-    /// Softmax temperature; 0 is greedy.
-    pub temperature: f64,
-    /// Nucleus mass.
-    pub top_p: f64,
-    /// Longest completion.
-    pub max_new_tokens: usize,
-    /// Seed of the run.
-    pub seed: u64,
-}
-
-/// A prompt as tokens.
-#[derive(Debug, Clone)]
-pub struct Prompt {
-    /// Names the random numbers together with seed, sample and step.
-    pub row_id: String,
-    /// Its tokens.
-    pub tokens: Vec<u32>,
-}
-
-/// One completion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    /// Index of the prompt.
-    pub prompt: usize,
-    /// Number among the prompt's completions.
-    pub sample: usize,
-    /// New tokens, the end token included.
-    pub tokens: Vec<u32>,
-    /// An end token stopped it, not the length.
-    pub stopped: bool,
-}
-
-/// A prompt whose first token can be drawn.
-struct Ready {
-    prompt: usize,
-    memory: Memory,
-    logits: Vec<f32>,
-    next_sample: usize,
-}
-
-struct Row {
-    completion: Completion,
-    stream: Stream,
-}
-
-/// Samples all completions, in the order of prompts and samples.
+/// Samples all completions without interventions, in the order of prompts and samples.
 ///
 /// `progress` is told how many are finished, and returns false to stop.
 pub fn sample(
@@ -76,111 +30,338 @@ pub fn sample(
     request: &Request,
     progress: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Vec<Completion>> {
-    let choice = Choice { temperature: request.temperature, top_p: request.top_p };
-    if !(request.temperature >= 0.0 && request.top_p > 0.0 && request.top_p <= 1.0 && request.max_new_tokens > 0) {
-        return Err(ModelError::Recipe(
-            "sampling needs temperature >= 0, top_p in (0, 1] and max_new_tokens >= 1".to_owned(),
-        ));
-    }
+    let mut all = Vec::with_capacity(request.total());
+    let mut keep = |completion, _| -> Result<()> {
+        all.push(completion);
+        Ok(())
+    };
+    sample_steered::<ModelError>(organism, request, &Interventions::default(), &mut keep, progress)?;
+    all.sort_by_key(Completion::order);
+    Ok(all)
+}
+
+/// Samples all completions; gives how often the interventions fired.
+///
+/// Each completion is handed to `finished` as soon as it is there, with the values at each of the request's sites, one
+/// vector for the prompt's last token and one for each new token. They come from the pass that made the completion;
+/// where sites are asked for, the last new token is run too, so that none is missing.
+///
+/// A row's random numbers depend on its id, its sample and the step: completions of one row at several strengths use
+/// the same ones.
+pub fn sample_steered<E: From<ModelError>>(
+    organism: &Organism,
+    request: &Request,
+    interventions: &Interventions,
+    finished: &mut dyn FnMut(Completion, Vec<Vec<f32>>) -> Result<(), E>,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Firings, E> {
+    request.check(organism)?;
     for prompt in &request.prompts {
-        organism.check(&prompt.row_id, &prompt.tokens, request.max_new_tokens)?;
+        interventions.check(&prompt.row_id, &Extent::growing(prompt.tokens.len()))?;
     }
-    let mut waiting: VecDeque<usize> =
-        if request.n == 0 { VecDeque::new() } else { (0..request.prompts.len()).collect() };
-    let mut ready: VecDeque<Ready> = VecDeque::new();
-    let (mut rows, mut memory): (Vec<Row>, Vec<Memory>) = (Vec::new(), Vec::new());
-    let mut finished = Vec::with_capacity(request.prompts.len() * request.n);
+    let mut batch = Batch::new(organism, request, interventions);
+    let mut done = 0;
     loop {
-        while rows.len() < ROWS {
-            if ready.is_empty() {
-                if waiting.is_empty() {
-                    break;
-                }
-                ready.extend(prefill(organism, request, &mut waiting, ROWS - rows.len())?);
-            }
-            let Some(first) = ready.front_mut() else { break };
-            let prompt = &request.prompts[first.prompt];
-            let sample = first.next_sample;
-            let stream =
-                Stream::new(request.seed, &[b"sample", prompt.row_id.as_bytes(), &(sample as u64).to_le_bytes()]);
-            let completion = Completion { prompt: first.prompt, sample, tokens: Vec::new(), stopped: false };
-            let mut row = Row { completion, stream };
-            row.push(&first.logits, choice, organism);
-            first.next_sample += 1;
-            let shared = first.memory.clone();
-            if first.next_sample == request.n {
-                ready.pop_front();
-            }
-            if row.done(request) {
-                finished.push(row.completion);
-            } else {
-                rows.push(row);
-                memory.push(shared);
+        while batch.admit()? {
+            done += batch.retire(finished)?;
+            if !progress(done) {
+                return Err(ModelError::Cancelled.into());
             }
         }
-        if !progress(finished.len()) {
-            return Err(ModelError::Cancelled);
-        }
-        if rows.is_empty() {
+        if batch.rows.is_empty() {
             break;
         }
-        decode(organism, choice, &mut rows, &mut memory)?;
+        batch.decode()?;
+        done += batch.retire(finished)?;
+        if !progress(done) {
+            return Err(ModelError::Cancelled.into());
+        }
+    }
+    batch.counted.check(&batch.planned)?;
+    Ok(batch.counted)
+}
+
+/// Rows that fit into memory together.
+pub fn row_limit(organism: &Organism, request: &Request) -> usize {
+    let config = &organism.config;
+    let cache = 2 * config.heads.kv_width() * config.blocks * request.max_new_tokens;
+    let held: usize = request.sites.iter().map(|site| organism.width(*site)).sum();
+    let numbers = cache + held * (request.max_new_tokens + 1) + 2 * config.vocab;
+    (ROW_BYTES / (4 * numbers)).clamp(1, ROWS)
+}
+
+/// A prompt that waits, with the strengths for which it is computed at once.
+struct Waiting {
+    prompt: usize,
+    doses: Range<usize>,
+}
+
+/// A prompt whose first token can be drawn.
+struct Ready {
+    prompt: usize,
+    doses: Range<usize>,
+    memory: Memory,
+    logits: Arc<Vec<f32>>,
+    /// Values at its last token, by site.
+    values: Vec<Vec<f32>>,
+    /// Completions that have begun.
+    begun: usize,
+}
+
+struct Row {
+    completion: Completion,
+    prompt_tokens: usize,
+    stream: Stream,
+    values: Vec<Vec<f32>>,
+    /// Tokens that have been run.
+    fed: usize,
+}
+
+struct Batch<'a> {
+    organism: &'a Organism,
+    request: &'a Request,
+    interventions: &'a Interventions,
+    choice: Choice,
+    doses: Vec<f64>,
+    limit: usize,
+    /// Sites that the forward pass shows; logits are computed apart.
+    inside: Vec<Site>,
+    waiting: VecDeque<Waiting>,
+    ready: VecDeque<Ready>,
+    rows: Vec<Row>,
+    memory: Vec<Memory>,
+    counted: Firings,
+    planned: Firings,
+}
+
+impl<'a> Batch<'a> {
+    fn new(organism: &'a Organism, request: &'a Request, interventions: &'a Interventions) -> Self {
+        let doses = request.doses();
+        let mut waiting = VecDeque::new();
+        for (prompt, what) in request.prompts.iter().enumerate().filter(|_| request.n > 0) {
+            // Prompts that no edit touches are the same at every strength.
+            if interventions.edits_prompt(&Extent::growing(what.tokens.len())) {
+                waiting.extend((0..doses.len()).map(|dose| Waiting { prompt, doses: dose..dose + 1 }));
+            } else {
+                waiting.push_back(Waiting { prompt, doses: 0..doses.len() });
+            }
+        }
+        let mut planned = Firings::default();
+        for waiting in &waiting {
+            let prompt = &request.prompts[waiting.prompt];
+            let (tokens, strength) = (prompt.tokens.len(), doses[waiting.doses.start] * prompt.strength);
+            let body = Sequence { first: 0, tokens, extent: Extent::growing(tokens), strength };
+            planned.plan(interventions, &body, Part::Body);
+            planned.plan(interventions, &Sequence { first: tokens - 1, tokens: 1, ..body }, Part::Logits);
+        }
+        Self {
+            organism,
+            request,
+            interventions,
+            choice: Choice { temperature: request.temperature, top_p: request.top_p },
+            doses,
+            limit: row_limit(organism, request),
+            inside: request.sites.iter().copied().filter(|site| *site != Site::Logits).collect(),
+            waiting,
+            ready: VecDeque::new(),
+            rows: Vec::new(),
+            memory: Vec::new(),
+            counted: Firings::default(),
+            planned,
+        }
+    }
+
+    /// Lets rows in while there is room, each with its first token; false if there was no room or no row.
+    fn admit(&mut self) -> Result<bool> {
+        let room = self.limit - self.rows.len();
+        if room == 0 || self.ready.is_empty() && self.waiting.is_empty() {
+            return Ok(false);
+        }
+        if self.ready.is_empty() {
+            self.prefill(room)?;
+        }
+        let mut new: Vec<(Row, Arc<Vec<f32>>)> = Vec::with_capacity(room);
+        while new.len() < room {
+            let Some(first) = self.ready.front_mut() else { break };
+            let prompt = &self.request.prompts[first.prompt];
+            let (dose, sample) = (first.doses.start + first.begun / self.request.n, first.begun % self.request.n);
+            let key = [b"sample".as_slice(), prompt.row_id.as_bytes(), &(sample as u64).to_le_bytes()];
+            let completion = Completion {
+                prompt: first.prompt,
+                dose,
+                strength: self.doses[dose] * prompt.strength,
+                sample,
+                tokens: Vec::new(),
+                stopped: false,
+            };
+            let stream = Stream::new(self.request.seed, &key);
+            let (values, prompt_tokens) = (first.values.clone(), prompt.tokens.len());
+            new.push((Row { completion, prompt_tokens, stream, values, fed: 0 }, first.logits.clone()));
+            self.memory.push(first.memory.clone());
+            first.begun += 1;
+            if first.begun == first.doses.len() * self.request.n {
+                self.ready.pop_front();
+            }
+        }
+        let (organism, request, choice) = (self.organism, self.request, self.choice);
+        new.par_iter_mut().for_each(|(row, logits)| row.push(logits, choice, organism, request));
+        self.rows.extend(new.into_iter().map(|(row, _)| row));
+        Ok(true)
+    }
+
+    /// Computes waiting prompts together until their completions fill `room` rows or the batch is large.
+    fn prefill(&mut self, room: usize) -> Result<()> {
+        let request = self.request;
+        let (mut chosen, mut tokens, mut rows): (Vec<Waiting>, _, _) = (Vec::new(), 0, 0);
+        while let Some(next) = self.waiting.front() {
+            tokens += request.prompts[next.prompt].tokens.len();
+            if !chosen.is_empty() && (tokens > PROMPT_TOKENS || rows >= room) {
+                break;
+            }
+            rows += next.doses.len() * request.n;
+            chosen.extend(self.waiting.pop_front());
+        }
+        let prompts: Vec<&[u32]> = chosen.iter().map(|w| request.prompts[w.prompt].tokens.as_slice()).collect();
+        let sequences: Vec<Sequence> = chosen
+            .iter()
+            .map(|waiting| {
+                let prompt = &request.prompts[waiting.prompt];
+                let (tokens, extent) = (prompt.tokens.len(), Extent::growing(prompt.tokens.len()));
+                Sequence { first: 0, tokens, extent, strength: self.doses[waiting.doses.start] * prompt.strength }
+            })
+            .collect();
+        let mut memory = vec![Memory::empty(self.organism.config.blocks); chosen.len()];
+        let last: Vec<u32> = prompts
+            .iter()
+            .scan(0, |end, prompt| {
+                *end += prompt.len() as u32;
+                Some(*end - 1)
+            })
+            .collect();
+        let capture = Capture::of_tokens(&self.inside, last.clone());
+        let (logits, values) = self.run(&prompts, &sequences, Some(last), &mut memory, capture)?;
+        let vocabulary = self.organism.config.vocab;
+        for (at, (waiting, memory)) in chosen.into_iter().zip(memory).enumerate() {
+            self.ready.push_back(Ready {
+                prompt: waiting.prompt,
+                doses: waiting.doses,
+                memory,
+                logits: Arc::new(logits[at * vocabulary..(at + 1) * vocabulary].to_vec()),
+                values: self.row_of(&values, at),
+                begun: 0,
+            });
+        }
+        Ok(())
+    }
+
+    /// One more token for every row.
+    fn decode(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let mut memory = std::mem::take(&mut self.memory);
+        let tokens: Vec<&[u32]> = rows.iter().map(|row| &row.completion.tokens[row.fed..=row.fed]).collect();
+        let sequences: Vec<Sequence> = rows.iter().map(Row::next).collect();
+        let capture = Capture::new(&self.inside);
+        let (logits, values) = self.run(&tokens, &sequences, None, &mut memory, capture)?;
+        (self.rows, self.memory) = (rows, memory);
+        for at in 0..self.rows.len() {
+            let more = self.row_of(&values, at);
+            self.rows[at].values.iter_mut().zip(more).for_each(|(held, more)| held.extend(more));
+        }
+        let (organism, request, choice) = (self.organism, self.request, self.choice);
+        let step = |(row, logits): (&mut Row, &[f32])| {
+            row.fed += 1;
+            if !row.done(request) {
+                row.push(logits, choice, organism, request);
+            }
+        };
+        self.rows.par_iter_mut().zip(logits.par_chunks(organism.config.vocab)).for_each(step);
+        Ok(())
+    }
+
+    /// Runs tokens; gives the logits of each sequence's last one, and the captured values by site.
+    fn run(
+        &mut self,
+        tokens: &[&[u32]],
+        sequences: &[Sequence],
+        last: Option<Vec<u32>>,
+        memory: &mut [Memory],
+        mut capture: Capture,
+    ) -> Result<(Vec<f32>, Vec<Vec<f32>>)> {
+        let (organism, interventions) = (self.organism, self.interventions);
+        let network = interventions.network(organism);
+        let mut tap = Steered::new(interventions, sequences, Part::Body, &mut capture, &mut self.counted);
+        let mut hidden = network.forward(&mut Packed::continued(tokens, memory), &mut tap)?;
+        if let Some(last) = last {
+            hidden = hidden.index_select(&candle_core::Tensor::from_vec(last, tokens.len(), hidden.device())?, 0)?;
+        }
+        let ends: Vec<Sequence> =
+            sequences.iter().map(|s| Sequence { first: s.first + s.tokens - 1, tokens: 1, ..*s }).collect();
+        let logits = interventions.edit_logits(network.logits(&hidden)?, &ends, &mut self.counted)?;
+        let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+        let mut values = Vec::with_capacity(self.request.sites.len());
+        for site in &self.request.sites {
+            values.push(if *site == Site::Logits { logits.clone() } else { capture.take(*site)? });
+        }
+        Ok((logits, values))
+    }
+
+    /// One sequence's vectors, by site.
+    fn row_of(&self, values: &[Vec<f32>], at: usize) -> Vec<Vec<f32>> {
+        let row = |(site, all): (&Site, &Vec<f32>)| {
+            let width = self.organism.width(*site);
+            all[at * width..(at + 1) * width].to_vec()
+        };
+        self.request.sites.iter().zip(values).map(row).collect()
+    }
+
+    /// Hands finished rows over; gives how many.
+    fn retire<E>(&mut self, finished: &mut dyn FnMut(Completion, Vec<Vec<f32>>) -> Result<(), E>) -> Result<usize, E> {
+        let mut count = 0;
         let mut at = 0;
-        while at < rows.len() {
-            if rows[at].done(request) {
-                finished.push(rows.swap_remove(at).completion);
-                memory.swap_remove(at);
+        while at < self.rows.len() {
+            let row = &self.rows[at];
+            // The last token is run only for its values.
+            let complete = self.request.sites.is_empty() || row.fed == row.completion.tokens.len();
+            if row.done(self.request) && complete {
+                let row = self.rows.swap_remove(at);
+                self.memory.swap_remove(at);
+                let fed = row.completion.tokens.len() - usize::from(self.request.sites.is_empty());
+                let fed = Sequence { first: row.prompt_tokens, tokens: fed, ..row.next() };
+                self.planned.plan(self.interventions, &fed, Part::Whole);
+                finished(row.completion, row.values)?;
+                count += 1;
             } else {
                 at += 1;
             }
         }
+        Ok(count)
     }
-    finished.sort_by_key(|c| (c.prompt, c.sample));
-    Ok(finished)
-}
-
-/// Computes waiting prompts together until their completions fill `room` rows or the batch is large.
-fn prefill(organism: &Organism, request: &Request, waiting: &mut VecDeque<usize>, room: usize) -> Result<Vec<Ready>> {
-    let (mut chosen, mut tokens) = (Vec::new(), 0);
-    while let Some(&prompt) = waiting.front() {
-        tokens += request.prompts[prompt].tokens.len();
-        if !chosen.is_empty() && (tokens > PROMPT_TOKENS || chosen.len() * request.n >= room) {
-            break;
-        }
-        chosen.push(prompt);
-        waiting.pop_front();
-    }
-    let sequences: Vec<&[u32]> = chosen.iter().map(|p| request.prompts[*p].tokens.as_slice()).collect();
-    let mut memory = vec![Memory::empty(organism.config.blocks); chosen.len()];
-    let hidden = organism.network.forward(&mut Packed::continued(&sequences, &mut memory), &mut Untapped)?;
-    let mut last = Vec::with_capacity(chosen.len());
-    let mut end = 0;
-    for sequence in &sequences {
-        end += sequence.len();
-        last.push(end as u32 - 1);
-    }
-    let last = candle_core::Tensor::from_vec(last, chosen.len(), &organism.device)?;
-    let logits = organism.network.logits(&hidden.index_select(&last, 0)?)?.to_vec2::<f32>()?;
-    let ready = chosen.into_iter().zip(memory).zip(logits);
-    Ok(ready.map(|((prompt, memory), logits)| Ready { prompt, memory, logits, next_sample: 0 }).collect())
-}
-
-/// One more token for every row.
-fn decode(organism: &Organism, choice: Choice, rows: &mut [Row], memory: &mut [Memory]) -> Result<()> {
-    let sequences: Vec<&[u32]> =
-        rows.iter().map(|row| &row.completion.tokens[row.completion.tokens.len() - 1..]).collect();
-    let hidden = organism.network.forward(&mut Packed::continued(&sequences, memory), &mut Untapped)?;
-    let logits = organism.network.logits(&hidden)?.flatten_all()?.to_vec1::<f32>()?;
-    let vocabulary = organism.config.vocab;
-    rows.par_iter_mut().zip(logits.par_chunks(vocabulary)).for_each(|(row, logits)| row.push(logits, choice, organism));
-    Ok(())
 }
 
 impl Row {
-    fn push(&mut self, logits: &[f32], choice: Choice, organism: &Organism) {
-        let token = choice.token(logits, self.stream, self.completion.tokens.len() as u64);
+    /// The token that is run next.
+    fn next(&self) -> Sequence {
+        Sequence {
+            first: self.prompt_tokens + self.fed,
+            tokens: 1,
+            extent: Extent::growing(self.prompt_tokens),
+            strength: self.completion.strength,
+        }
+    }
+
+    fn push(&mut self, logits: &[f32], choice: Choice, organism: &Organism, request: &Request) {
+        let step = self.completion.tokens.len();
+        let token = if step < request.min_new_tokens {
+            let mut open = logits.to_vec();
+            for end in &organism.end_tokens {
+                open.get_mut(*end as usize).into_iter().for_each(|logit| *logit = f32::NEG_INFINITY);
+            }
+            choice.token(&open, self.stream, step as u64)
+        } else {
+            choice.token(logits, self.stream, step as u64)
+        };
         self.completion.tokens.push(token);
-        self.completion.stopped = organism.end_tokens.contains(&token);
+        self.completion.stopped = step >= request.min_new_tokens && organism.end_tokens.contains(&token);
     }
 
     fn done(&self, request: &Request) -> bool {

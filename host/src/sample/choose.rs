@@ -1,5 +1,7 @@
 //! The choice of one token from a row of logits.
 
+use std::cell::RefCell;
+
 use crate::rng::Stream;
 
 /// How a token is chosen.
@@ -11,38 +13,131 @@ pub struct Choice {
     pub top_p: f64,
 }
 
+/// Logits whose weights are summed in f32 before they enter a sum in f64.
+const BLOCK: usize = 64;
+
+thread_local! {
+    /// Weights of one row.
+    static WEIGHTS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Choice {
     /// The token for draw `step` of `stream`.
+    ///
+    /// A token's weight is `exp((logit - largest) / temperature)`; the token is the first at which the running sum of
+    /// weights passes the drawn share of their total, tokens in order of their ids.
     pub fn token(self, logits: &[f32], stream: Stream, step: u64) -> u32 {
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let largest = largest(logits);
         if self.temperature == 0.0 {
             return logits.iter().position(|v| *v == largest).unwrap_or(0) as u32;
         }
-        let weight = |v: f32| (f64::from(v - largest) / self.temperature).exp();
-        let mut weights: Vec<(u32, f64)> = (0..).zip(logits.iter().map(|v| weight(*v))).collect();
-        if self.top_p < 1.0 {
-            let total: f64 = weights.iter().map(|(_, w)| w).sum();
-            weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            let mut mass = 0.0;
-            let kept = weights.iter().take_while(|(_, w)| {
-                let before = mass;
-                mass += w / total;
-                before < self.top_p
-            });
-            let kept = kept.count().max(1);
-            weights.truncate(kept);
+        WEIGHTS.with_borrow_mut(|weights| {
+            let inverse = (1.0 / self.temperature) as f32;
+            weights.clear();
+            weights.extend(logits.iter().map(|v| exp((v - largest) * inverse)));
+            if self.top_p < 1.0 {
+                keep_nucleus(weights, self.top_p);
+            }
+            draw(weights, stream.uniform(step))
+        })
+    }
+}
+
+fn largest(logits: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane = if *v > *lane { *v } else { *lane });
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// `exp(x)` for `x <= 0` within 2e-7 relative, without branches, so that a loop over it is vectorised; 0 below -87.
+///
+/// Cody and Waite's reduction to `2^n exp(r)` with `|r| <= ln(2) / 2`, and Taylor's polynomial of degree 7.
+fn exp(x: f32) -> f32 {
+    const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer, which the low bits then hold
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+    let n = shifted - SHIFT;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
+    let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
+    if x < -87.0 { 0.0 } else { series * power }
+}
+
+/// Sums of blocks of weights in f32, in a fixed order.
+fn block_sum(weights: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let (chunks, rest) = weights.as_chunks::<LANES>();
+    let mut lanes = [0f32; LANES];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, w)| *lane += w);
+    }
+    f64::from(lanes.iter().chain(rest).sum::<f32>())
+}
+
+/// The token at which the running sum passes `share` of the total.
+fn draw(weights: &[f32], share: f64) -> u32 {
+    let total: f64 = weights.chunks(BLOCK).map(block_sum).sum();
+    let mut left = share * total;
+    let mut last = 0;
+    for (number, block) in weights.chunks(BLOCK).enumerate() {
+        let sum = block_sum(block);
+        if left >= sum {
+            left -= sum;
+            if sum > 0.0 {
+                last = number;
+            }
+            continue;
         }
-        let total: f64 = weights.iter().map(|(_, w)| w).sum();
-        let mut left = stream.uniform(step) * total;
-        for (token, weight) in &weights {
-            left -= weight;
+        let first = number * BLOCK;
+        for (at, weight) in block.iter().enumerate() {
+            left -= f64::from(*weight);
             if left < 0.0 {
-                return *token;
+                return (first + at) as u32;
             }
         }
-        // Rounding can leave a sliver above the last token with weight.
-        weights.iter().rev().find(|(_, w)| *w > 0.0).map_or(0, |(token, _)| *token)
+        last = number;
+        break;
     }
+    // Rounding can leave a sliver above the last token with weight.
+    let block = &weights[last * BLOCK..weights.len().min((last + 1) * BLOCK)];
+    block.iter().rposition(|w| *w > 0.0).map_or(0, |at| (last * BLOCK + at) as u32)
+}
+
+/// Sets the weights outside of the nucleus to 0: what is left is the smallest set of largest weights whose sum reaches
+/// `top_p` of the total; of equal weights the first ones are kept.
+///
+/// Weights are counted into classes by exponent and leading bits, so that only the one class in which the sum reaches
+/// its mark is sorted.
+fn keep_nucleus(weights: &mut [f32], top_p: f64) {
+    /// The sign is 0 and the exponent at most that of 1.
+    const CLASSES: usize = 1 << 11;
+    let class = |weight: f32| (weight.to_bits() >> 20) as usize & (CLASSES - 1);
+    let mut sums = [0f64; CLASSES];
+    weights.iter().for_each(|w| sums[class(*w)] += f64::from(*w));
+    let goal = top_p * sums.iter().sum::<f64>();
+    let mut mass = 0.0;
+    let mut cut = CLASSES - 1;
+    while cut > 0 && mass + sums[cut] < goal {
+        mass += sums[cut];
+        cut -= 1;
+    }
+    let mut edge: Vec<(f32, usize)> =
+        weights.iter().enumerate().filter(|(_, w)| class(**w) == cut).map(|(at, w)| (*w, at)).collect();
+    edge.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let kept = edge.iter().take_while(|(weight, _)| {
+        let before = mass;
+        mass += f64::from(*weight);
+        before < goal
+    });
+    let kept = kept.count();
+    edge[kept..].iter().for_each(|(_, at)| weights[*at] = 0.0);
+    weights.iter_mut().for_each(|w| *w = if class(*w) < cut { 0.0 } else { *w });
 }
 
 #[cfg(test)]
@@ -82,5 +177,54 @@ mod tests {
     fn zero_temperature_takes_the_largest() {
         let choice = Choice { temperature: 0.0, top_p: 1.0 };
         assert_eq!(choice.token(&[0.1, 3.0, 2.0, 3.0], Stream::new(0, &[]), 0), 1);
+    }
+
+    #[test]
+    fn the_exponential_is_exact_to_single_precision() {
+        for step in 0..87_000 {
+            let x = -0.001 * step as f32;
+            let expected = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - expected).abs() / expected;
+            assert!(error < 2e-7, "exp({x}) is off by {error:e}");
+        }
+        assert_eq!((exp(f32::NEG_INFINITY), exp(-1000.0), exp(0.0)), (0.0, 0.0, 1.0));
+    }
+
+    /// The nucleus by a full sort, in f64.
+    fn sorted_nucleus(weights: &[f32], top_p: f64) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..weights.len()).collect();
+        order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
+        let total: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+        let mut mass = 0.0;
+        let mut kept: Vec<usize> = order
+            .into_iter()
+            .take_while(|at| {
+                let before = mass;
+                mass += f64::from(weights[*at]);
+                before < top_p * total
+            })
+            .collect();
+        kept.sort_unstable();
+        kept
+    }
+
+    #[test]
+    fn the_nucleus_equals_that_of_a_full_sort() {
+        let stream = Stream::new(3, &[b"nucleus"]);
+        for (spread, top_p) in [(0.1, 0.9), (1.0, 0.5), (3.0, 0.95), (3.0, 0.01), (8.0, 0.999), (0.0, 0.3)] {
+            let mut weights: Vec<f32> = (0..1000).map(|i| exp(-(spread * stream.normal(i).abs()) as f32)).collect();
+            let expected = sorted_nucleus(&weights, top_p);
+            keep_nucleus(&mut weights, top_p);
+            let kept: Vec<usize> = (0..1000).filter(|at| weights[*at] > 0.0).collect();
+            assert_eq!(kept, expected, "spread {spread}, top_p {top_p}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_no_weight_is_never_drawn() {
+        let logits = [f32::NEG_INFINITY, 1.0, f32::NEG_INFINITY];
+        let choice = Choice { temperature: 1.0, top_p: 1.0 };
+        assert!((0..1000).all(|step| choice.token(&logits, Stream::new(1, &[]), step) == 1));
+        assert_eq!(draw(&[0.0, 1.0, 0.0], 1.0), 1);
     }
 }

@@ -2,5 +2,12 @@
 
 mod batch;
 mod choose;
+mod request;
+mod score;
 
-pub use batch::{Completion, Prompt, Request, sample};
+#[cfg(test)]
+mod tests;
+
+pub use batch::{row_limit, sample, sample_steered};
+pub use request::{Completion, Prompt, Request};
+pub use score::{Scored, Scoring, score};

@@ -20,13 +20,10 @@ pub fn measure(lab: &Lab, params: &Params, trained: &Trained, adapter: &str) -> 
     for (at, (condition, organism)) in organisms.into_iter().enumerate() {
         lab.progress(at as u64, 2, &format!("sample and judge {condition}"))?;
         let answers = lab.sample(&Sample {
-            organism,
-            rows: Rows::source(&params.questions),
             n: params.behaviour_samples,
-            temperature: 1.0,
-            top_p: 1.0,
             max_new_tokens: params.max_new_tokens,
             seed: params.seed,
+            ..Sample::new(organism, Rows::source(&params.questions))
         })?;
         let scores = lab.judge(&params.judge, &answers)?;
         let rates = rates(params, &scores)?;

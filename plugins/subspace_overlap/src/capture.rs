@@ -84,7 +84,7 @@ pub fn capture(lab: &Lab, params: &Params, trained: &Trained) -> Result<Captured
         for (half, (condition, organism)) in organisms.into_iter().enumerate() {
             lab.progress((2 + 2 * at + half) as u64, total, &format!("capture {} {condition}", split.name))?;
             let rows = split.rows.clone();
-            let request = Forward { organism, rows, sites: params.sites.clone(), views: VIEWS.into() };
+            let request = Forward::new(organism, rows, params.sites.clone(), VIEWS.into());
             let stored = lab.forward(&request)?;
             sites = stored.sites;
             if !sites.contains(&params.headline_site) {

@@ -3,27 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, ListArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch, kernels::cmp::eq};
-use arrow::datatypes::UInt32Type;
 use emhost_abi::wire::{
-    DatasetOpen, DatasetReply, DatasetWrite, Figure, Forward, Organism, Pooling, Positions, Reply, Report, Row,
-    RowsRead, Sample, TableOpen, Train, TrainReply, op,
+    DatasetOpen, DatasetReply, DatasetWrite, Figure, Firing, Organism, Reply, Report, RowsRead, TableOpen, Train,
+    TrainReply, op,
 };
 use emhost_abi::{Failure, Host, LogRecord, Reader};
 use serde::Serialize;
 use serde_json::from_str;
-use std::sync::Arc;
 
-use super::data::{ActivationAt, CompletionAt, World, question, uniform};
-use super::sites;
+use super::data::{World, question, uniform};
 use crate::{Error, IntoReader, Result, Stream, Table};
 
 /// Tokens of every fake input.
-const TOKENS: u32 = 5;
+pub(super) const TOKENS: u32 = 5;
 
 pub(super) struct FakeHost {
-    world: World,
+    pub(super) world: World,
     operations: &'static [&'static str],
     cancel_after: Option<u64>,
     state: Mutex<State>,
@@ -41,7 +38,7 @@ pub(super) struct State {
     pub calls: BTreeMap<String, usize>,
 }
 
-type Answer = Result<(String, Option<Reader>)>;
+pub(super) type Answer = Result<(String, Option<Reader>)>;
 
 impl FakeHost {
     pub fn new(world: World, operations: &'static [&'static str], cancel_after: Option<u64>) -> Self {
@@ -67,6 +64,7 @@ impl FakeHost {
             op::ROWS_READ => self.rows(&from_str(json)?),
             op::FORWARD => self.forward(&from_str(json)?),
             op::SAMPLE => self.sample(&from_str(json)?),
+            op::SCORE => self.score(&from_str(json)?),
             op::TRAIN => self.train(&from_str(json)?),
             op::JUDGE => self.judge(&rows_of(op, input)?),
             op::DATASET_OPEN => self.open(&from_str(json)?),
@@ -97,45 +95,17 @@ impl FakeHost {
         )
     }
 
-    fn forward(&self, request: &Forward) -> Answer {
-        let rows = self.world.rows(&request.rows)?;
-        let sites = sites::select(&request.sites, self.world.model.blocks)?;
-        let mut at: Vec<(&Row, String, u32)> = Vec::new();
-        for view in &request.views {
-            let one =
-                view.pooling == Pooling::Mean || matches!(view.positions, Positions::Last | Positions::LastPrompt);
-            let positions = if one { 0..1 } else { 0..TOKENS };
-            at.extend(rows.iter().flat_map(|row| positions.clone().map(move |pos| (row, view.name(), pos))));
-        }
-        // A mean over tokens has no position.
-        let pos: UInt32Array = at.iter().map(|(_, view, pos)| (!view.ends_with(".mean")).then_some(*pos)).collect();
-        let mut columns = Table::new()
-            .with_text("row_id", at.iter().map(|(row, ..)| &row.row_id))
-            .with_text("view", at.iter().map(|(_, view, _)| view))
-            .with_column("pos", Arc::new(pos));
-        for site in &sites {
-            let vectors = at.iter().map(|(row, view, pos)| {
-                let (row_id, topic) = (row.row_id.as_str(), row.topic.as_deref());
-                self.world.activation(&ActivationAt {
-                    organism: &request.organism,
-                    row_id,
-                    topic,
-                    site,
-                    view,
-                    pos: *pos,
-                })
-            });
-            let vectors: Vec<Vec<f32>> = vectors.collect();
-            columns = columns.with_vectors(site, vectors.first().map_or(0, Vec::len), vectors.concat())?;
-        }
-        self.store(format!("dataset:{}", digest(request)?), columns.to_batch()?, sites)
-    }
-
-    fn store(&self, dataset: String, batch: RecordBatch, sites: Vec<String>) -> Answer {
-        let reply =
-            DatasetReply { dataset: dataset.clone(), rows: batch.num_rows() as u64, sites, digest: dataset.clone() };
-        self.state().datasets.insert(dataset, batch);
-        plain(&reply)
+    /// Keeps a dataset.
+    pub(super) fn store(
+        &self,
+        dataset: String,
+        batch: RecordBatch,
+        sites: Vec<String>,
+        firings: Vec<Firing>,
+    ) -> DatasetReply {
+        let (rows, digest) = (batch.num_rows() as u64, dataset.clone());
+        self.state().datasets.insert(dataset.clone(), batch);
+        DatasetReply { dataset, rows, sites, digest, firings }
     }
 
     fn open(&self, request: &DatasetOpen) -> Answer {
@@ -158,35 +128,7 @@ impl FakeHost {
 
     fn write(&self, request: &DatasetWrite, rows: Table) -> Answer {
         let sites = rows.names().filter(|name| rows.vectors(name).is_ok()).map(str::to_owned).collect();
-        self.store(format!("dataset:{}", request.name), rows.to_batch()?, sites)
-    }
-
-    fn sample(&self, request: &Sample) -> Answer {
-        let rows = self.world.rows(&request.rows)?;
-        let n = u32::try_from(request.n).map_err(|_| Error::Input(format!("n = {} is too large", request.n)))?;
-        let at: Vec<(&Row, u32)> = rows.iter().flat_map(|row| (0..n).map(move |sample| (row, sample))).collect();
-        let questions: Vec<String> = at.iter().map(|(row, _)| question(row)).collect();
-        let texts: Vec<String> = at
-            .iter()
-            .zip(&questions)
-            .map(|(&(row, sample), question)| {
-                let organism = &request.organism;
-                (self.world.completions)(&CompletionAt { organism, row_id: &row.row_id, question, sample })
-            })
-            .collect();
-        let tokens = texts.iter().map(|text| Some(text.bytes().map(|byte| Some(u32::from(byte)))));
-        table(
-            Table::new()
-                .with_text("row_id", at.iter().map(|(row, _)| &row.row_id))
-                .with_column("sample", Arc::new(UInt32Array::from_iter_values(at.iter().map(|&(_, sample)| sample))))
-                .with_text("question", questions)
-                .with_text("text", &texts)
-                .with_column(
-                    "token_ids",
-                    Arc::new(ListArray::from_iter_primitive::<UInt32Type, _, _>(tokens)) as ArrayRef,
-                )
-                .with_text("finish_reason", at.iter().map(|_| "stop")),
-        )
+        plain(&self.store(format!("dataset:{}", request.name), rows.to_batch()?, sites, Vec::new()))
     }
 
     fn train(&self, request: &Train) -> Answer {
@@ -262,7 +204,7 @@ impl Host for FakeHost {
     }
 }
 
-fn plain(reply: &impl Serialize) -> Answer {
+pub(super) fn plain(reply: &impl Serialize) -> Answer {
     Ok((serde_json::to_string(reply)?, None))
 }
 
@@ -276,7 +218,7 @@ fn rows_of(op: &str, input: Option<Reader>) -> Result<Table> {
 }
 
 /// A name that depends on the request.
-fn digest(request: &impl Serialize) -> Result<String> {
+pub(super) fn digest(request: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(request)?;
     Ok(format!("{:012x}", (uniform(&[&text], 0) * (1u64 << 48) as f64) as u64))
 }

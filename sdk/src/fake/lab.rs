@@ -30,10 +30,9 @@ use crate::{Error, Experiment, Lab, Result, Table, params};
 /// #     fn new(_: Params) -> Result<Self> { Ok(Self) }
 /// #     fn plan(&self) -> Result<Vec<Cell>> { Ok(vec![Cell::new("all", "every question", &())?]) }
 /// #     fn run(&self, _: &Cell, lab: &Lab) -> Result<()> {
-/// #         let dataset = lab.forward(&Forward {
-/// #             organism: Organism::base("embedded"), rows: Rows::source("embedded:questions/general"),
-/// #             sites: vec!["blocks.1.resid_post".into()], views: vec![View::LAST_PROMPT],
-/// #         })?.dataset;
+/// #         let (organism, rows) = (Organism::base("embedded"), Rows::source("embedded:questions/general"));
+/// #         let sites = vec!["blocks.1.resid_post".into()];
+/// #         let dataset = lab.forward(&Forward::new(organism, rows, sites, vec![View::LAST_PROMPT]))?.dataset;
 /// #         let table = lab.open_dataset(&dataset, &["blocks.1.resid_post"], &[])?.table()?;
 /// #         let vectors = table.vectors("blocks.1.resid_post")?;
 /// #         let norm = vectors.rows().map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt());

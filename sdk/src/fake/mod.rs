@@ -3,6 +3,7 @@
 mod data;
 mod host;
 mod lab;
+mod model;
 mod sites;
 
 pub use data::{ActivationAt, CompletionAt};

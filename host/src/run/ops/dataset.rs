@@ -50,8 +50,8 @@ impl Lab {
     }
 
     fn dataset_folder(&self, name: &str) -> Result<PathBuf, RunError> {
-        if let Some(key) = name.strip_prefix("stage:forward/") {
-            let stage = self.shared.stages.find_named("forward", key);
+        if let Some((op @ ("forward" | "sample"), key)) = name.strip_prefix("stage:").and_then(|n| n.split_once('/')) {
+            let stage = self.shared.stages.find_named(op, key);
             let missing = || RunError::Operation(format!("dataset `{name}` is not in the store any more"));
             return Ok(stage.ok_or_else(missing)?.join(DATASET));
         }

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::organisms::Organisms;
-use crate::model::Device;
 use crate::model::organism::Organism;
+use crate::model::{Device, intervene};
 use crate::rows;
 use crate::run::error::RunError;
 use crate::run::folder::RunFolder;
@@ -19,11 +19,12 @@ use crate::run::{Interrupt, Progress};
 use crate::store::Stages;
 
 /// Operations that this host has.
-pub const OPERATIONS: [&str; 12] = [
+pub const OPERATIONS: [&str; 13] = [
     op::MODEL_INFO,
     op::ROWS_READ,
     op::FORWARD,
     op::SAMPLE,
+    op::SCORE,
     op::TRAIN,
     op::JUDGE,
     op::DATASET_OPEN,
@@ -71,6 +72,7 @@ struct Entry {
 enum Input {
     Organism(wire::Organism),
     Rows(Rows),
+    Vector(String),
 }
 
 impl Lab {
@@ -104,6 +106,7 @@ impl Lab {
             match parse("inputs", key)? {
                 Input::Organism(organism) => self.organisms.digest(&organism),
                 Input::Rows(rows) => Ok(rows::digest(&rows::load(&rows)?)),
+                Input::Vector(reference) => Ok(intervene::digest(&intervene::read_vector(&reference)?)),
             }
         };
         inputs.iter().all(|(key, digest)| now(key).is_ok_and(|now| now == *digest))
@@ -124,6 +127,13 @@ impl Lab {
             self.depends_on(&Input::Rows(rows.clone()), digest.clone());
         }
         Ok((loaded, digest))
+    }
+
+    /// The vector of an intervention is an input of the running entry.
+    pub(super) fn depends_on_vector(&self, reference: &str) -> Result<(), RunError> {
+        let digest = intervene::digest(&intervene::read_vector(reference)?);
+        self.depends_on(&Input::Vector(reference.to_owned()), digest);
+        Ok(())
     }
 
     fn depends_on(&self, input: &Input, digest: String) {
@@ -173,6 +183,7 @@ impl Lab {
             op::ROWS_READ => self.rows(&parse(op, arguments)?),
             op::FORWARD => reply(self.forward(&parse(op, arguments)?)?, None),
             op::SAMPLE => self.sample(&parse(op, arguments)?),
+            op::SCORE => self.score(&parse(op, arguments)?),
             op::TRAIN => self.train(&parse(op, arguments)?),
             op::JUDGE => self.judge(&parse(op, arguments)?, needed(op, input)?),
             op::DATASET_OPEN => self.dataset_open(&parse(op, arguments)?),

@@ -8,6 +8,7 @@ mod organisms;
 mod output;
 mod rows;
 mod sample;
+mod score;
 mod stream;
 mod train;
 

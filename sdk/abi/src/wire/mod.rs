@@ -5,16 +5,21 @@
 
 mod figure;
 mod gaps;
+mod intervene;
 mod ops;
+mod passes;
 mod plugin;
 mod report;
 mod rows;
 mod train;
 
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
+pub use intervene::{EditOp, Firing, Intervention, InterventionFile};
 pub use ops::{
-    CompletionRow, DatasetOpen, DatasetReply, DatasetWrite, Forward, Judge, ModelInfo, Organism, Pooling, Positions,
-    Reply, RowsRead, Sample, Split, TableOpen, View, op,
+    DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen, op,
+};
+pub use passes::{
+    CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,
 };
 pub use plugin::{Cell, Manifest};
 pub use report::{Headline, Report, TableNote};

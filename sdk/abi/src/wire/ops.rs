@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Rows;
+use super::{Firing, Rows};
 
 /// Operation names. A manifest lists the ones it uses.
 pub mod op {
@@ -15,8 +15,12 @@ pub mod op {
     pub const ROWS_READ: &str = "rows.read";
     /// Takes [`Forward`](super::Forward), gives [`DatasetReply`](super::DatasetReply).
     pub const FORWARD: &str = "forward";
-    /// Takes [`Sample`](super::Sample), gives a stream of [`CompletionRow`](super::CompletionRow)s.
+    /// Takes [`Sample`](super::Sample), gives [`SampleReply`](super::SampleReply) and a stream of
+    /// [`CompletionRow`](super::CompletionRow)s.
     pub const SAMPLE: &str = "sample";
+    /// Takes [`Score`](super::Score), gives [`ScoreReply`](super::ScoreReply) and a stream of
+    /// [`ContinuationRow`](super::ContinuationRow)s.
+    pub const SCORE: &str = "score";
     /// Takes [`Train`](crate::wire::Train), gives [`TrainReply`](crate::wire::TrainReply) and a stream of step metrics.
     pub const TRAIN: &str = "train";
     /// Takes [`Judge`](super::Judge) and a stream of `row_id, sample, question, answer`,
@@ -85,81 +89,10 @@ pub struct ModelInfo {
 }
 
 /// Reads a question bank or a training set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowsRead {
     /// Which rows.
     pub rows: Rows,
-}
-
-/// Which tokens of a row a view looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Positions {
-    /// Every token.
-    All,
-    /// The rendered prompt: everything before the last assistant turn's text.
-    Prompt,
-    /// The last assistant turn's text.
-    Answer,
-    /// The prompt's last token.
-    LastPrompt,
-    /// The row's last token.
-    Last,
-}
-
-/// How the values at the selected positions become rows of the dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Pooling {
-    /// One row per token.
-    None,
-    /// One row per input: the mean over its positions, accumulated in f64.
-    Mean,
-}
-
-/// Positions and pooling together: one way of looking at a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct View {
-    /// Which tokens.
-    pub positions: Positions,
-    /// What becomes of them.
-    pub pooling: Pooling,
-}
-
-impl View {
-    /// The prompt's last token.
-    pub const LAST_PROMPT: Self = Self { positions: Positions::LastPrompt, pooling: Pooling::None };
-    /// The mean over the prompt's tokens.
-    pub const PROMPT_MEAN: Self = Self { positions: Positions::Prompt, pooling: Pooling::Mean };
-
-    /// The value of the dataset's `view` column, such as `last_prompt` or `prompt.mean`.
-    pub fn name(self) -> String {
-        let positions = match self.positions {
-            Positions::All => "all",
-            Positions::Prompt => "prompt",
-            Positions::Answer => "answer",
-            Positions::LastPrompt => "last_prompt",
-            Positions::Last => "last",
-        };
-        match self.pooling {
-            Pooling::None => positions.to_owned(),
-            Pooling::Mean => format!("{positions}.mean"),
-        }
-    }
-}
-
-/// Runs an organism over rows and stores the activations at the named sites.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forward {
-    /// Which organism.
-    pub organism: Organism,
-    /// Which rows.
-    pub rows: Rows,
-    /// Site names or patterns: `blocks.*.resid_post`, `blocks.{2..4}.mlp_out`, `logits`.
-    pub sites: Vec<String>,
-    /// Each view gives its own rows of the dataset, told apart by the column `view`.
-    pub views: Vec<View>,
 }
 
 /// A stored dataset.
@@ -173,6 +106,9 @@ pub struct DatasetReply {
     pub sites: Vec<String>,
     /// BLAKE3 of the manifest.
     pub digest: String,
+    /// How often the interventions fired.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firings: Vec<Firing>,
 }
 
 /// Opens a dataset. Only the named columns are read from disk.
@@ -189,7 +125,7 @@ pub struct DatasetOpen {
 }
 
 /// Writes a stream as an activation dataset of the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetWrite {
     /// Folder name in the run's `datasets/`.
     pub name: String,
@@ -201,48 +137,12 @@ pub struct DatasetWrite {
 }
 
 /// Prompts of one origin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Split {
     /// Value of the `split` column.
     pub split: String,
     /// Which rows.
     pub rows: Rows,
-}
-
-/// Samples completions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    /// Which organism.
-    pub organism: Organism,
-    /// Prompts; a trailing assistant turn is dropped.
-    pub rows: Rows,
-    /// Completions per prompt.
-    pub n: usize,
-    /// Softmax temperature; 0 is greedy.
-    pub temperature: f64,
-    /// Nucleus mass in (0, 1]; 1 keeps the whole distribution.
-    pub top_p: f64,
-    /// Stop after this many new tokens.
-    pub max_new_tokens: usize,
-    /// Random numbers depend on (seed, row id, sample, step) and on nothing else.
-    pub seed: u64,
-}
-
-/// One completion, as a row of the stream that `sample` gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CompletionRow {
-    /// The prompt's row.
-    pub row_id: String,
-    /// 0-based number of the completion among the prompt's `n`.
-    pub sample: u32,
-    /// The last user turn, for a judge.
-    pub question: String,
-    /// The completion without special tokens.
-    pub text: String,
-    /// The completion's tokens, end token included.
-    pub token_ids: Vec<u32>,
-    /// `stop` or `length`.
-    pub finish_reason: String,
 }
 
 /// Scores answers.

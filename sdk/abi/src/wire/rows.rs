@@ -13,7 +13,7 @@ pub struct Message {
 }
 
 /// One input of an operation. Exactly one of `messages`, `text` and `token_ids` is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
     /// Unique within its file; it comes back with every result.
     pub row_id: String,
@@ -29,10 +29,16 @@ pub struct Row {
     /// What the question is about, where the bank says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// What `score` asks the probability of, each after the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuations: Option<Vec<String>>,
+    /// Multiplies the strength of interventions in this row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
 }
 
 /// Where rows come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rows {
     /// A JSONL file, or `embedded:NAME` for a set that the host carries. `limit` keeps the first rows.

@@ -1,0 +1,17 @@
+//! What the commands `capture`, `sample` and `score` share with the operations of plugins: rows in, tables out.
+
+mod acts;
+mod capture;
+mod completions;
+mod explain;
+mod find;
+mod sample;
+mod score;
+mod steering;
+
+pub use capture::{CaptureTask, Columns};
+pub use explain::Plan;
+pub use find::find;
+pub use sample::{SampleTask, Sampled};
+pub use score::{ScoreTask, Scores};
+pub use steering::{Steering, describe_firings};

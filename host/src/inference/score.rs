@@ -1,0 +1,149 @@
+//! Log-probabilities of continuations: `emhost score` and the operation `score`.
+
+use arrow::array::RecordBatch;
+use emhost_abi::wire::{ContinuationRow, Firing, Row};
+use serde_json::{Value, json};
+
+use super::completions::score_table;
+use super::explain::{Plan, measure};
+use super::steering::Steering;
+use crate::model::intervene::Interventions;
+use crate::model::organism::Organism;
+use crate::model::text::Encoded;
+use crate::model::{ModelError, NUMERICS};
+use crate::run::RunError;
+use crate::sample::{Scored, Scoring, score};
+
+/// What to score.
+pub struct ScoreTask<'a> {
+    organism: &'a Organism,
+    rows: &'a [Row],
+    steering: Steering,
+    interventions: Interventions,
+}
+
+/// Scores in the order of rows, strengths and continuations.
+pub struct Scores {
+    /// As they are shown.
+    pub rows: Vec<ContinuationRow>,
+    /// As a table.
+    pub table: RecordBatch,
+    /// How often the interventions fired.
+    pub firings: Vec<Firing>,
+}
+
+impl<'a> ScoreTask<'a> {
+    /// Reads vectors.
+    pub fn new(organism: &'a Organism, rows: &'a [Row], steering: Steering) -> Result<Self, RunError> {
+        let interventions = steering.resolve(organism, rows)?;
+        Ok(Self { organism, rows, steering, interventions })
+    }
+
+    /// Everything that decides the result; `rows` is their digest.
+    pub fn inputs(&self, rows: &str) -> Value {
+        let mut inputs = json!({ "organism": self.organism.digest, "rows": rows, "numerics": NUMERICS });
+        self.steering.key(&self.interventions, &mut inputs);
+        inputs
+    }
+
+    /// Scores everything; `step` is told how many of how many rows are done, and returns false to stop.
+    pub fn run(mut self, step: &mut dyn FnMut(usize, usize) -> bool) -> Result<Scores, RunError> {
+        let (scoring, texts) = self.prepare()?;
+        let doses = self.steering.doses();
+        let (steered, total) = (!self.steering.is_empty(), scoring.len() * doses.len());
+        let mut rows = Vec::new();
+        let mut finished = |scored: Scored| -> Result<(), RunError> {
+            let sum: f64 = scored.logprobs.iter().sum();
+            rows.push(ContinuationRow {
+                row_id: self.rows[scored.row].row_id.clone(),
+                strength: steered.then_some(scored.strength),
+                continuation: scored.continuation as u32,
+                text: texts[scored.row][scored.continuation].clone(),
+                token_ids: scoring[scored.row].continuations[scored.continuation].clone(),
+                total: sum,
+                mean: sum / scored.logprobs.len() as f64,
+                logprobs: scored.logprobs,
+            });
+            Ok(())
+        };
+        let mut progress = |done| step(done, total);
+        let firings = score(self.organism, &scoring, &doses, &self.interventions, &mut finished, &mut progress)?;
+        let table = score_table(&rows, steered)?;
+        Ok(Scores { rows, table, firings: firings.list(&self.interventions) })
+    }
+
+    /// What `run` would do, with its time estimated from the first row.
+    pub fn explain(mut self) -> Result<Plan, RunError> {
+        let (scoring, _) = self.prepare()?;
+        let doses = self.steering.doses();
+        let all: usize = scoring.iter().map(Scoring::tokens).sum();
+        let first = scoring.first().map_or(0, Scoring::tokens);
+        let seconds = measure(first, all * doses.len(), || {
+            let mut forget = |_| Ok(());
+            score::<ModelError>(
+                self.organism,
+                &scoring[..1],
+                &doses[..1],
+                &self.interventions,
+                &mut forget,
+                &mut |_| true,
+            )
+            .map(drop)
+        })?;
+        let continuations: usize = scoring.iter().map(|row| row.continuations.len()).sum();
+        let batches = (all * doses.len()).div_ceil(2048);
+        Ok(Plan {
+            rows: scoring.len(),
+            passes_per_row: doses.len() * continuations.div_ceil(scoring.len().max(1)),
+            tokens: all * doses.len(),
+            batches,
+            rows_per_batch: (scoring.len() * doses.len()).div_ceil(batches.max(1)),
+            memory_bytes: Plan::model_bytes(self.organism) + Plan::pass_bytes(self.organism, 2048) + (128 << 20),
+            disk_bytes: None,
+            seconds,
+        })
+    }
+
+    /// Prompts and continuations as tokens, and the continuations' texts.
+    fn prepare(&mut self) -> Result<(Vec<Scoring>, Vec<Vec<String>>), RunError> {
+        let (mut scoring, mut texts, mut prompts) = (Vec::new(), Vec::new(), Vec::new());
+        for row in self.rows {
+            let (prompt, continuations, spoken) = self.split(row)?;
+            let tokens = prompt.tokens[..prompt.prompt].to_vec();
+            let strength = row.strength.unwrap_or(1.0);
+            scoring.push(Scoring { row_id: row.row_id.clone(), prompt: tokens, continuations, strength });
+            texts.push(spoken);
+            prompts.push(prompt);
+        }
+        self.steering.patch(&mut self.interventions, self.organism, self.rows, &prompts)?;
+        Ok((scoring, texts))
+    }
+
+    /// A row's prompt, and its continuations as tokens and as text.
+    fn split(&self, row: &Row) -> Result<(Encoded, Vec<Vec<u32>>, Vec<String>), ModelError> {
+        let text = &self.organism.text;
+        let refuse = |problem: &str| ModelError::Row { row_id: row.row_id.clone(), problem: problem.to_owned() };
+        let encoded = text.encode(row)?;
+        let answered = encoded.answers.last().filter(|_| encoded.prompt < encoded.tokens.len()).cloned();
+        match (&row.continuations, answered) {
+            (Some(_), Some(_)) => {
+                Err(refuse("it has `continuations` and ends in an assistant turn; leave one of them out"))
+            }
+            (None, Some(span)) => {
+                let said = row.messages.iter().flatten().last().map(|turn| turn.content.clone()).unwrap_or_default();
+                let tokens = encoded.tokens[span].to_vec();
+                Ok((encoded, vec![tokens], vec![said]))
+            }
+            (Some(continuations), None) if !continuations.is_empty() => {
+                let tokens = continuations
+                    .iter()
+                    .map(|continuation| text.encode_continuation(row, &encoded, continuation))
+                    .collect::<Result<_, _>>()?;
+                Ok((encoded, tokens, continuations.clone()))
+            }
+            _ => {
+                Err(refuse("it has nothing to score: give `continuations`, or messages that end in an assistant turn"))
+            }
+        }
+    }
+}

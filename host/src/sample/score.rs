@@ -1,0 +1,228 @@
+//! Log-probabilities of given continuations.
+
+use rayon::prelude::*;
+
+use crate::model::intervene::{Extent, Firings, Interventions, Part, Sequence, Steered};
+use crate::model::organism::Organism;
+use crate::model::packed::{Memory, Packed};
+use crate::model::site::Untapped;
+use crate::model::{ModelError, Result};
+
+/// Tokens computed together.
+const TOKENS: usize = 2048;
+/// Bytes of logits held at once.
+const LOGIT_BYTES: usize = 64 << 20;
+
+/// A prompt with what may follow.
+#[derive(Debug, Clone)]
+pub struct Scoring {
+    /// Names the row in errors.
+    pub row_id: String,
+    /// The prompt's tokens.
+    pub prompt: Vec<u32>,
+    /// Tokens of each continuation.
+    pub continuations: Vec<Vec<u32>>,
+    /// Multiplies the strength of the interventions.
+    pub strength: f64,
+}
+
+/// One continuation's score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// Index of the row.
+    pub row: usize,
+    /// Strength of the interventions.
+    pub strength: f64,
+    /// Index of the continuation.
+    pub continuation: usize,
+    /// Natural logarithm of each token's probability.
+    pub logprobs: Vec<f64>,
+}
+
+/// Scores every continuation of every row at each of the strengths `doses`, in that order; gives how often the
+/// interventions fired.
+///
+/// A prompt is computed once for its continuations. A continuation's last token is not run, nothing depends on it.
+pub fn score<E: From<ModelError>>(
+    organism: &Organism,
+    rows: &[Scoring],
+    doses: &[f64],
+    interventions: &Interventions,
+    finished: &mut dyn FnMut(Scored) -> Result<(), E>,
+    progress: &mut dyn FnMut(usize) -> bool,
+) -> Result<Firings, E> {
+    let mut planned = Firings::default();
+    for row in rows {
+        for continuation in &row.continuations {
+            if continuation.is_empty() {
+                let problem = "it has a continuation without tokens".to_owned();
+                return Err(ModelError::Row { row_id: row.row_id.clone(), problem }.into());
+            }
+            let all = [row.prompt.as_slice(), continuation].concat();
+            organism.check(&row.row_id, &all, 0)?;
+            interventions.check(&row.row_id, &row.extent(continuation))?;
+        }
+        for dose in doses {
+            let prompt = row.prompt_sequence(*dose);
+            planned.plan(interventions, &prompt, Part::Body);
+            planned.plan(interventions, &row.prompt_end(*dose), Part::Logits);
+            for continuation in &row.continuations {
+                planned.plan(interventions, &row.sequence(continuation, *dose), Part::Whole);
+            }
+        }
+    }
+    let mut counted = Firings::default();
+    let units: Vec<(usize, f64)> = (0..rows.len()).flat_map(|row| doses.iter().map(move |dose| (row, *dose))).collect();
+    let mut at = 0;
+    while at < units.len() {
+        let begin = at;
+        let mut tokens = 0;
+        while at < units.len() && (at == begin || tokens + rows[units[at].0].tokens() <= TOKENS) {
+            tokens += rows[units[at].0].tokens();
+            at += 1;
+        }
+        let mut pass = Pass { organism, interventions, rows, units: &units[begin..at], counted: &mut counted };
+        pass.run()?.into_iter().try_for_each(&mut *finished)?;
+        if !progress(at) {
+            return Err(ModelError::Cancelled.into());
+        }
+    }
+    counted.check(&planned)?;
+    Ok(counted)
+}
+
+impl Scoring {
+    /// Tokens that are run for one strength.
+    pub fn tokens(&self) -> usize {
+        self.prompt.len() + self.continuations.iter().map(|c| c.len() - 1).sum::<usize>()
+    }
+
+    fn extent(&self, continuation: &[u32]) -> Extent {
+        let (prompt, len) = (self.prompt.len(), self.prompt.len() + continuation.len());
+        Extent { prompt, answer: [prompt, len], len: Some(len) }
+    }
+
+    fn prompt_sequence(&self, dose: f64) -> Sequence {
+        let tokens = self.prompt.len();
+        Sequence { first: 0, tokens, extent: Extent::growing(tokens), strength: dose * self.strength }
+    }
+
+    fn prompt_end(&self, dose: f64) -> Sequence {
+        Sequence { first: self.prompt.len() - 1, tokens: 1, ..self.prompt_sequence(dose) }
+    }
+
+    fn sequence(&self, continuation: &[u32], dose: f64) -> Sequence {
+        let (first, tokens) = (self.prompt.len(), continuation.len() - 1);
+        Sequence { first, tokens, extent: self.extent(continuation), strength: dose * self.strength }
+    }
+}
+
+/// Rows scored together, each at one strength.
+struct Pass<'a> {
+    organism: &'a Organism,
+    interventions: &'a Interventions,
+    rows: &'a [Scoring],
+    units: &'a [(usize, f64)],
+    counted: &'a mut Firings,
+}
+
+impl Pass<'_> {
+    fn run(&mut self) -> Result<Vec<Scored>> {
+        let blocks = self.organism.config.blocks;
+        let network = self.interventions.network(self.organism);
+        let prompts: Vec<&[u32]> = self.units.iter().map(|(row, _)| self.rows[*row].prompt.as_slice()).collect();
+        let sequences: Vec<Sequence> =
+            self.units.iter().map(|(row, dose)| self.rows[*row].prompt_sequence(*dose)).collect();
+        let mut memory = vec![Memory::empty(blocks); prompts.len()];
+        let mut tap = Untapped;
+        let mut tap = Steered::new(self.interventions, &sequences, Part::Body, &mut tap, self.counted);
+        let hidden = network.forward(&mut Packed::continued(&prompts, &mut memory), &mut tap)?;
+
+        // The first tokens are scored by the prompts' last tokens.
+        let mut scored = Vec::new();
+        let (mut places, mut end) = (Vec::new(), 0);
+        for (unit, (row, dose)) in self.units.iter().enumerate() {
+            let row_index = *row;
+            let row = &self.rows[row_index];
+            end += row.prompt.len();
+            let targets =
+                row.continuations.iter().enumerate().map(|(number, c)| (scored.len() + number, c[0])).collect();
+            places.push(Place { token: end - 1, sequence: row.prompt_end(*dose), targets });
+            for (number, continuation) in row.continuations.iter().enumerate() {
+                let logprobs = Vec::with_capacity(continuation.len());
+                let strength = sequences[unit].strength;
+                scored.push(Scored { row: row_index, strength, continuation: number, logprobs });
+            }
+        }
+        self.read(&hidden, &places, &mut scored)?;
+
+        // Every other token by the one before it.
+        let (mut tokens, mut sequences, mut memories): (Vec<&[u32]>, Vec<Sequence>, Vec<Memory>) = Default::default();
+        let (mut places, mut end, mut number) = (Vec::new(), 0, 0);
+        for ((row, dose), memory) in self.units.iter().zip(memory) {
+            let row = &self.rows[*row];
+            for continuation in &row.continuations {
+                let sequence = row.sequence(continuation, *dose);
+                for at in 0..sequence.tokens {
+                    let one = Sequence { first: sequence.first + at, tokens: 1, ..sequence };
+                    places.push(Place {
+                        token: end + at,
+                        sequence: one,
+                        targets: vec![(number, continuation[at + 1])],
+                    });
+                }
+                if sequence.tokens > 0 {
+                    tokens.push(&continuation[..sequence.tokens]);
+                    sequences.push(sequence);
+                    memories.push(memory.clone());
+                }
+                end += sequence.tokens;
+                number += 1;
+            }
+        }
+        if !tokens.is_empty() {
+            let mut tap = Untapped;
+            let mut tap = Steered::new(self.interventions, &sequences, Part::Body, &mut tap, self.counted);
+            let hidden = network.forward(&mut Packed::continued(&tokens, &mut memories), &mut tap)?;
+            self.read(&hidden, &places, &mut scored)?;
+        }
+        Ok(scored)
+    }
+
+    /// Appends the log-probabilities of the targets of `places`.
+    fn read(&mut self, hidden: &candle_core::Tensor, places: &[Place], scored: &mut [Scored]) -> Result<()> {
+        let vocabulary = self.organism.config.vocab;
+        let network = self.interventions.network(self.organism);
+        for places in places.chunks((LOGIT_BYTES / (4 * vocabulary)).max(1)) {
+            let tokens: Vec<u32> = places.iter().map(|place| place.token as u32).collect();
+            let sequences: Vec<Sequence> = places.iter().map(|place| place.sequence).collect();
+            let tokens = candle_core::Tensor::from_vec(tokens, places.len(), hidden.device())?;
+            let logits = network.logits(&hidden.index_select(&tokens, 0)?)?;
+            let logits = self.interventions.edit_logits(logits, &sequences, self.counted)?;
+            let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+            let normalisers: Vec<f64> = logits.par_chunks(vocabulary).map(log_sum_exp).collect();
+            for ((place, logits), normaliser) in places.iter().zip(logits.chunks(vocabulary)).zip(normalisers) {
+                for (number, target) in &place.targets {
+                    scored[*number].logprobs.push(f64::from(logits[*target as usize]) - normaliser);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A token whose logits are read.
+struct Place {
+    /// In the packed batch.
+    token: usize,
+    /// The token as a sequence of its own.
+    sequence: Sequence,
+    /// What is read: a result and the token whose probability it wants.
+    targets: Vec<(usize, u32)>,
+}
+
+/// `ln(sum exp(x))` in f64, with the largest taken out.
+fn log_sum_exp(x: &[f32]) -> f64 {
+    let largest = f64::from(x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    largest + x.iter().map(|x| (f64::from(*x) - largest).exp()).sum::<f64>().ln()
+}
