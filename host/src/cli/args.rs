@@ -31,11 +31,8 @@ pub struct Cli {
 enum Command {
     /// Run a study, or go on with it.
     Run(run::RunArgs),
-    /// Run a model over rows and store activations.
     Capture(capture::CaptureArgs),
-    /// Sample completions of rows.
     Sample(sample::SampleArgs),
-    /// Log-probabilities of given continuations.
     Score(score::ScoreArgs),
     /// Write, list and describe plugins.
     Plugin(plugin::PluginArgs),

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use emhost_abi::wire::{DatasetReply, Pooling, Positions, View};
+use emhost_abi::wire::{DatasetReply, Pooling, Tokens};
 
 use super::args::CliError;
 use super::work::{Input, Output};
 use crate::config::Settings;
 use crate::inference::{CaptureTask, Columns};
+use crate::model::activations::Look;
 use crate::store::{ActivationType, Card, Part};
 
 /// Run a model over rows and store activations.
@@ -32,7 +33,7 @@ pub struct CaptureArgs {
     sites: Vec<String>,
     /// all, prompt, answer, last_prompt, last, or indices such as `0,-1` (negative from the prompt's end)
     #[arg(long, default_value = "all", value_parser = positions, allow_hyphen_values = true)]
-    positions: Positions,
+    positions: Tokens,
     /// none: a vector per token; mean: the mean of a row's vectors, summed in f64
     #[arg(long, default_value = "none", value_parser = pooling, value_name = "none|mean")]
     pool: Pooling,
@@ -52,9 +53,10 @@ pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError
         return Err(CliError::Said { message: "activations are written as a dataset, a folder".to_owned(), code: 2 });
     }
     let loaded = args.input.load(settings)?;
-    let views = vec![View { positions: args.positions, pooling: args.pool }];
+    let look = Look { tokens: args.positions, pooling: args.pool };
+    let looks = vec![(serde_json::json!(look.tokens).to_string(), look)];
     let stored = if args.dtype == "f16" { ActivationType::F16 } else { ActivationType::AsGiven };
-    let task = CaptureTask::new(&loaded.organism, &loaded.rows, &args.sites, views, loaded.steering.clone())?
+    let task = CaptureTask::new(&loaded.organism, &loaded.rows, &args.sites, looks, loaded.steering.clone())?
         .stored(Columns::Needed, stored);
     let Some(mut target) = target else {
         args.output.explained(&task.explain()?);
@@ -73,15 +75,15 @@ pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError
     Ok(())
 }
 
-fn positions(text: &str) -> Result<Positions, String> {
+fn positions(text: &str) -> Result<Tokens, String> {
     Ok(match text {
-        "all" => Positions::All,
-        "prompt" => Positions::Prompt,
-        "answer" => Positions::Answer,
-        "last_prompt" => Positions::LastPrompt,
-        "last" => Positions::Last,
+        "all" => Tokens::All,
+        "prompt" => Tokens::Prompt,
+        "answer" => Tokens::Answer,
+        "last_prompt" => Tokens::LastPrompt,
+        "last" => Tokens::Last,
         list => {
-            Positions::At(
+            Tokens::At(
                 list.split(',').map(str::trim).map(str::parse).collect::<Result<_, _>>().map_err(|_| {
                     "expected all, prompt, answer, last_prompt, last or indices such as 0,-1".to_owned()
                 })?,

@@ -46,10 +46,10 @@ pub struct SampleArgs {
     #[arg(long, default_value_t = 0)]
     min_new_tokens: usize,
     /// Softmax temperature; 0 always takes the most probable token
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     temperature: f64,
     /// Sample from the smallest set of most probable tokens with this mass
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     top_p: f64,
     /// Seed of the random numbers
     #[arg(long, default_value_t = 0)]

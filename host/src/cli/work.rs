@@ -72,8 +72,10 @@ impl Input {
         };
         let rows = rows::load(&Rows::source(self.rows))?;
         let model = wire::Organism { model: self.model, adapters: self.adapter };
-        let stages = Stages::open(settings.store.join("stages"))?;
-        let (files, adapters) = find(&model, &stages)?;
+        // The store is looked into only for an adapter that lies there, so that nothing is made in passing.
+        let stored = model.adapters.iter().any(|adapter| adapter.starts_with("stage:"));
+        let stages = stored.then(|| Stages::open(settings.store.join("stages"))).transpose()?;
+        let (files, adapters) = find(&model, stages.as_ref())?;
         let organism = Organism::load(&files, &adapters, &Device::Cpu)?;
         Ok(Loaded { organism, model, digest: rows::digest(&rows), rows, steering })
     }
@@ -119,7 +121,9 @@ impl Output {
         let progress = Progress::new(self.progress);
         progress.begin(name, about);
         let result = work(&mut |done, total| {
-            progress.update(about, done as u64, total as u64);
+            if done > 0 {
+                progress.update(about, done as u64, total as u64);
+            }
             !interrupt.requested()
         });
         progress.end(if result.is_ok() { "done" } else { "stopped" });

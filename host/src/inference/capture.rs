@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field};
-use emhost_abi::wire::{Firing, Pooling, Row, View};
+use emhost_abi::wire::{Firing, Pooling, Row};
 use serde_json::{Value, json};
 
 use super::acts::{batch, schema, table, token_lists};
 use super::explain::{Plan, measure};
 use super::steering::Steering;
 use crate::model::NUMERICS;
-use crate::model::activations::{Activations, Unit, Wanted, activations, passes, planned};
+use crate::model::activations::{Activations, Look, Unit, Wanted, activations, passes, planned};
 use crate::model::intervene::{Firings, Interventions};
 use crate::model::organism::Organism;
 use crate::model::site::Site;
@@ -25,7 +25,8 @@ pub struct CaptureTask<'a> {
     organism: &'a Organism,
     rows: &'a [Row],
     sites: Vec<Site>,
-    views: Vec<View>,
+    looks: Vec<Look>,
+    names: Vec<String>,
     steering: Steering,
     interventions: Interventions,
     columns: Columns,
@@ -42,18 +43,19 @@ pub enum Columns {
 }
 
 impl<'a> CaptureTask<'a> {
-    /// Selects sites and reads vectors.
+    /// Selects sites and reads vectors; each way of looking has a name, which the column `view` tells.
     pub fn new(
         organism: &'a Organism,
         rows: &'a [Row],
         sites: &[String],
-        views: Vec<View>,
+        looks: Vec<(String, Look)>,
         steering: Steering,
     ) -> Result<Self, RunError> {
+        let (names, looks) = looks.into_iter().unzip();
         let interventions = steering.resolve(organism, rows)?;
         let sites = Site::select(sites, organism.config.blocks)?;
         let (columns, activations) = (Columns::Every, ActivationType::AsGiven);
-        Ok(Self { organism, rows, sites, views, steering, interventions, columns, activations })
+        Ok(Self { organism, rows, sites, looks, names, steering, interventions, columns, activations })
     }
 
     /// Chooses the labels and the type of the stored numbers.
@@ -69,7 +71,7 @@ impl<'a> CaptureTask<'a> {
             "organism": self.organism.digest,
             "rows": rows,
             "sites": names,
-            "views": self.views,
+            "views": self.names,
             "dtype": dtype,
             "numerics": NUMERICS,
         });
@@ -89,7 +91,7 @@ impl<'a> CaptureTask<'a> {
         let mut interventions = std::mem::take(&mut self.interventions);
         self.steering.patch(&mut interventions, self.organism, self.rows, &encoded)?;
         let units = self.units(&encoded, &interventions)?;
-        let wanted = Wanted { sites: &self.sites, views: &self.views, interventions: &interventions };
+        let wanted = Wanted { sites: &self.sites, looks: &self.looks, interventions: &interventions };
         let passes = passes(self.organism, &units, &wanted)?;
         let options = WriteOptions { activations: self.activations, ..WriteOptions::default() };
         let mut writer = DatasetWriter::create_with(target, card, options)?;
@@ -114,7 +116,7 @@ impl<'a> CaptureTask<'a> {
         let mut interventions = std::mem::take(&mut self.interventions);
         self.steering.patch(&mut interventions, self.organism, self.rows, &encoded)?;
         let units = self.units(&encoded, &interventions)?;
-        let wanted = Wanted { sites: &self.sites, views: &self.views, interventions: &interventions };
+        let wanted = Wanted { sites: &self.sites, looks: &self.looks, interventions: &interventions };
         let passes = passes(self.organism, &units, &wanted)?;
         let tokens = |units: &[Unit<'_>]| units.iter().map(|unit| unit.encoded.tokens.len()).sum::<usize>();
         let largest = passes.iter().map(|pass| tokens(&units[pass.clone()])).max().unwrap_or(0);
@@ -156,9 +158,9 @@ impl<'a> CaptureTask<'a> {
         use crate::model::intervene::{Chosen, Extent};
         let extent = Extent::whole(unit.encoded);
         let mut count = 0;
-        for view in &self.views {
-            let tokens = Chosen::of(&view.positions, &extent, unit.row_id)?.count(0, usize::MAX);
-            count += if view.pooling == Pooling::Mean { tokens.min(1) } else { tokens };
+        for look in &self.looks {
+            let tokens = Chosen::of(&look.tokens, &extent, unit.row_id)?.count(0, usize::MAX);
+            count += if look.pooling == Pooling::Mean { tokens.min(1) } else { tokens };
         }
         Ok(count)
     }
@@ -189,15 +191,15 @@ impl<'a> CaptureTask<'a> {
     }
 
     fn views_shown(&self) -> bool {
-        self.columns == Columns::Every || self.views.len() > 1
+        self.columns == Columns::Every || self.looks.len() > 1
     }
 
     fn tokens_shown(&self) -> bool {
-        self.columns == Columns::Every || self.views.iter().any(|view| view.pooling == Pooling::None)
+        self.columns == Columns::Every || self.looks.iter().any(|look| look.pooling == Pooling::None)
     }
 
     fn labels(&self) -> Vec<Field> {
-        let nullable = self.columns == Columns::Every || self.views.iter().any(|view| view.pooling == Pooling::Mean);
+        let nullable = self.columns == Columns::Every || self.looks.iter().any(|look| look.pooling == Pooling::Mean);
         let mut labels = vec![Field::new("row_id", DataType::Utf8, false)];
         if !self.steering.is_empty() {
             labels.push(Field::new("strength", DataType::Float64, false));
@@ -214,14 +216,14 @@ impl<'a> CaptureTask<'a> {
 
     fn label_columns(&self, captured: &Activations) -> Vec<ArrayRef> {
         let origins = &captured.origins;
-        let names: Vec<String> = self.views.iter().map(View::name).collect();
         let ids = origins.iter().map(|origin| &self.rows[origin.row].row_id);
         let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(ids))];
         if !self.steering.is_empty() {
             columns.push(Arc::new(Float64Array::from_iter_values(origins.iter().map(|origin| origin.strength))));
         }
         if self.views_shown() {
-            columns.push(Arc::new(StringArray::from_iter_values(origins.iter().map(|origin| &names[origin.view]))));
+            columns
+                .push(Arc::new(StringArray::from_iter_values(origins.iter().map(|origin| &self.names[origin.view]))));
         }
         if self.tokens_shown() {
             columns.push(Arc::new(origins.iter().map(|o| o.token.map(|(pos, _)| pos)).collect::<UInt32Array>()));

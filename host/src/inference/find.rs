@@ -9,12 +9,12 @@ use crate::model::organism::AdapterFolder;
 use crate::model::{ModelError, Result};
 use crate::store::Stages;
 
-/// The files of a model and the folders of its adapters: PEFT folders, or what `train` returned.
-pub fn find(organism: &wire::Organism, stages: &Stages) -> Result<(Files, Vec<AdapterFolder>)> {
+/// The files of a model and the folders of its adapters: PEFT folders, or what `train` left in `stages`.
+pub fn find(organism: &wire::Organism, stages: Option<&Stages>) -> Result<(Files, Vec<AdapterFolder>)> {
     let files = Files::find(&organism.model)?;
     let adapter = |adapter: &String| {
         let folder = match adapter.strip_prefix("stage:train/") {
-            Some(key) => stages.find_named("train", key),
+            Some(key) => stages.and_then(|stages| stages.find_named("train", key)),
             None => Some(PathBuf::from(adapter)).filter(|folder| folder.is_dir()),
         };
         folder.map(|folder| AdapterFolder { folder }).ok_or_else(|| ModelError::Unknown(adapter.clone()))

@@ -108,10 +108,14 @@ impl<'a> ScoreTask<'a> {
     fn prepare(&mut self) -> Result<(Vec<Scoring>, Vec<Vec<String>>), RunError> {
         let (mut scoring, mut texts, mut prompts) = (Vec::new(), Vec::new(), Vec::new());
         for row in self.rows {
-            let (prompt, continuations, spoken) = self.split(row)?;
-            let tokens = prompt.tokens[..prompt.prompt].to_vec();
-            let strength = row.strength.unwrap_or(1.0);
-            scoring.push(Scoring { row_id: row.row_id.clone(), prompt: tokens, continuations, strength });
+            let (prompt, continuations) = self.split(row)?;
+            let (tokens, spoken) = continuations.into_iter().unzip();
+            scoring.push(Scoring {
+                row_id: row.row_id.clone(),
+                prompt: prompt.tokens[..prompt.prompt].to_vec(),
+                continuations: tokens,
+                strength: row.strength.unwrap_or(1.0),
+            });
             texts.push(spoken);
             prompts.push(prompt);
         }
@@ -120,7 +124,7 @@ impl<'a> ScoreTask<'a> {
     }
 
     /// A row's prompt, and its continuations as tokens and as text.
-    fn split(&self, row: &Row) -> Result<(Encoded, Vec<Vec<u32>>, Vec<String>), ModelError> {
+    fn split(&self, row: &Row) -> Result<(Encoded, Vec<Continuation>), ModelError> {
         let text = &self.organism.text;
         let refuse = |problem: &str| ModelError::Row { row_id: row.row_id.clone(), problem: problem.to_owned() };
         let encoded = text.encode(row)?;
@@ -132,14 +136,12 @@ impl<'a> ScoreTask<'a> {
             (None, Some(span)) => {
                 let said = row.messages.iter().flatten().last().map(|turn| turn.content.clone()).unwrap_or_default();
                 let tokens = encoded.tokens[span].to_vec();
-                Ok((encoded, vec![tokens], vec![said]))
+                Ok((encoded, vec![(tokens, said)]))
             }
             (Some(continuations), None) if !continuations.is_empty() => {
-                let tokens = continuations
-                    .iter()
-                    .map(|continuation| text.encode_continuation(row, &encoded, continuation))
-                    .collect::<Result<_, _>>()?;
-                Ok((encoded, tokens, continuations.clone()))
+                let tokens = |said: &String| Ok((text.encode_continuation(row, &encoded, said)?, said.clone()));
+                let continuations = continuations.iter().map(tokens).collect::<Result<_, ModelError>>()?;
+                Ok((encoded, continuations))
             }
             _ => {
                 Err(refuse("it has nothing to score: give `continuations`, or messages that end in an assistant turn"))
@@ -147,3 +149,6 @@ impl<'a> ScoreTask<'a> {
         }
     }
 }
+
+/// Tokens and text.
+type Continuation = (Vec<u32>, String);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use emhost_abi::wire::{Pooling, View};
+use emhost_abi::wire::{Pooling, Tokens, View};
 
 use super::Result;
 use super::intervene::{Chosen, Extent, Firings, Interventions, Part, Sequence, Steered};
@@ -36,13 +36,28 @@ impl Unit<'_> {
     }
 }
 
+/// One way of looking at a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Which tokens.
+    pub tokens: Tokens,
+    /// What becomes of them.
+    pub pooling: Pooling,
+}
+
+impl From<View> for Look {
+    fn from(view: View) -> Self {
+        Self { tokens: view.positions.into(), pooling: view.pooling }
+    }
+}
+
 /// What is wanted of each row.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
     /// At which sites.
     pub sites: &'a [Site],
     /// Seen how.
-    pub views: &'a [View],
+    pub looks: &'a [Look],
     /// What is edited on the way; captured values are the edited ones.
     pub interventions: &'a Interventions,
 }
@@ -63,7 +78,7 @@ pub struct Origin {
     pub row: usize,
     /// Strength of the interventions.
     pub strength: f64,
-    /// Index of the view.
+    /// Index of the look.
     pub view: usize,
     /// Position and token id; none for a mean.
     pub token: Option<(u32, u32)>,
@@ -78,14 +93,14 @@ struct Selection {
 }
 
 impl Selection {
-    fn of(units: &[Unit<'_>], views: &[View]) -> Result<Self> {
+    fn of(units: &[Unit<'_>], looks: &[Look]) -> Result<Self> {
         let mut all = Self::default();
         let mut start = 0;
         for unit in units {
             let len = unit.encoded.tokens.len();
             let extent = Extent::whole(unit.encoded);
-            for (view, how) in views.iter().enumerate() {
-                let tokens = Chosen::of(&how.positions, &extent, unit.row_id)?.tokens(len);
+            for (view, how) in looks.iter().enumerate() {
+                let tokens = Chosen::of(&how.tokens, &extent, unit.row_id)?.tokens(len);
                 let origin = |token| Origin { row: unit.row, strength: unit.strength, view, token };
                 match how.pooling {
                     Pooling::Mean if tokens.is_empty() => continue,
@@ -141,13 +156,13 @@ impl Selection {
 ///
 /// # Errors
 ///
-/// A row that does not have the positions of a view.
+/// A row that does not have the tokens of a look.
 pub fn passes(organism: &Organism, units: &[Unit<'_>], wanted: &Wanted<'_>) -> Result<Vec<Range<usize>>> {
     let bytes: usize = wanted.sites.iter().map(|site| 4 * organism.width(*site)).sum();
     let mut passes = Vec::new();
     let (mut start, mut tokens, mut held) = (0, 0, 0);
     for (at, unit) in units.iter().enumerate() {
-        let (more, selected) = (unit.encoded.tokens.len(), Selection::of(&units[at..=at], wanted.views)?.tokens.len());
+        let (more, selected) = (unit.encoded.tokens.len(), Selection::of(&units[at..=at], wanted.looks)?.tokens.len());
         if at > start && (tokens + more > PASS_TOKENS || held + selected * bytes > PASS_BYTES) {
             passes.push(start..at);
             (start, tokens, held) = (at, 0, 0);
@@ -167,7 +182,7 @@ pub fn activations(
     wanted: &Wanted<'_>,
     firings: &mut Firings,
 ) -> Result<Activations> {
-    let selection = Selection::of(units, wanted.views)?;
+    let selection = Selection::of(units, wanted.looks)?;
     let mut kept = selection.tokens.clone();
     kept.sort_unstable();
     kept.dedup();

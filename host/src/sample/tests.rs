@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use candle_core::Device;
-use emhost_abi::wire::{EditOp, Intervention, Positions};
+use emhost_abi::wire::{EditOp, Intervention, Tokens};
 
 use super::{Completion, Prompt, Request, Scored, Scoring, sample, sample_steered, score};
 use crate::model::ModelError;
@@ -165,7 +165,7 @@ fn activations_of_sampling_equal_a_capture_of_the_same_text() {
 #[test]
 fn a_dose_response_batch_equals_one_run_per_strength() {
     let organism = organism();
-    for positions in [Positions::All, Positions::Answer, Positions::LastPrompt] {
+    for positions in [Tokens::All, Tokens::Answer, Tokens::LastPrompt] {
         let edit = Intervention { positions, ..Intervention::new(EditOp::Add, "blocks.1.resid_post", vector(64)) };
         let edits = [Intervention { scale: 0.3, ..edit }];
         let request = Request { prompts: prompts(&[4, 7]), n: 3, max_new_tokens: 6, seed: 8, ..Request::default() };
@@ -201,12 +201,12 @@ fn firings_count_each_prompt_once_and_each_new_token_that_is_run() {
         firings.list(&interventions)[0].tokens
     };
     // Two strengths of prompts of 4 and 7 tokens, which the n completions share; the last new token is not run.
-    assert_eq!(count(Positions::Prompt, vec![]), 2 * 11);
-    assert_eq!(count(Positions::LastPrompt, vec![]), 2 * 2);
-    assert_eq!(count(Positions::Answer, vec![]), 12 * 5);
-    assert_eq!(count(Positions::All, vec![]), 2 * 11 + 12 * 5);
-    assert_eq!(count(Positions::At(vec![0, -1, 8]), vec![]), 2 * 4 + 12);
-    assert_eq!(count(Positions::Answer, vec![Site::FinalNorm]), 12 * 6, "it is run where sites are kept");
+    assert_eq!(count(Tokens::Prompt, vec![]), 2 * 11);
+    assert_eq!(count(Tokens::LastPrompt, vec![]), 2 * 2);
+    assert_eq!(count(Tokens::Answer, vec![]), 12 * 5);
+    assert_eq!(count(Tokens::All, vec![]), 2 * 11 + 12 * 5);
+    assert_eq!(count(Tokens::At(vec![0, -1, 8]), vec![]), 2 * 4 + 12);
+    assert_eq!(count(Tokens::Answer, vec![Site::FinalNorm]), 12 * 6, "it is run where sites are kept");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn no_end_token_comes_before_the_least_length() {
 #[test]
 fn a_position_that_sampling_cannot_know_is_refused() {
     let organism = organism();
-    let edit = Intervention { positions: Positions::Last, ..Intervention::new(EditOp::Add, "embed", vector(64)) };
+    let edit = Intervention { positions: Tokens::Last, ..Intervention::new(EditOp::Add, "embed", vector(64)) };
     let interventions = Interventions::resolve(&organism, &[edit], &[1.0]).unwrap();
     let request = Request { prompts: prompts(&[4]), ..Request::default() };
     let mut forget = |_, _| Ok::<(), ModelError>(());
@@ -297,7 +297,7 @@ fn scores_at_several_strengths_equal_one_run_each() {
         continuations: vec![tokens("x", 3), tokens("y", 2)],
         strength,
     };
-    for positions in [Positions::All, Positions::Answer, Positions::LastPrompt] {
+    for positions in [Tokens::All, Tokens::Answer, Tokens::LastPrompt] {
         let edits = [Intervention { positions, ..Intervention::new(EditOp::Add, "blocks.2.resid_post", vector(64)) }];
         let (together, fired) = scores(&organism, &[row(1.0)], &edits, &[0.0, 1.0, 3.0]);
         let mut alone_fired = 0;

@@ -22,10 +22,9 @@ impl FakeHost {
         let mut at: Vec<(f64, &Row, String, u32)> = Vec::new();
         for strength in &strengths {
             for view in &request.views {
-                let positions = match &view.positions {
+                let positions = match view.positions {
                     _ if view.pooling == Pooling::Mean => 0..1,
                     Positions::Last | Positions::LastPrompt => 0..1,
-                    Positions::At(at) => 0..at.len() as u32,
                     _ => 0..TOKENS,
                 };
                 let of_row =

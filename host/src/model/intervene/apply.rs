@@ -66,7 +66,7 @@ impl CustomOp1 for InPlace<'_> {
         };
         let tokens = self.touched.factors.len();
         let width = (end - start) / tokens.max(1);
-        if tokens * width != end - start || self.operand.len() % width != 0 {
+        if tokens * width != end - start || !self.operand.len().is_multiple_of(width) {
             bail!("an intervention for {tokens} tokens got {:?}", layout.shape())
         }
         let mut out = all[start..end].to_vec();

@@ -1,6 +1,6 @@
 //! Which tokens of a row a rule of positions names.
 
-use emhost_abi::wire::Positions;
+use emhost_abi::wire::Tokens;
 
 use crate::model::text::Encoded;
 use crate::model::{ModelError, Result};
@@ -41,15 +41,15 @@ pub enum Chosen {
 
 impl Chosen {
     /// The tokens of row `row_id` that `positions` names.
-    pub fn of(positions: &Positions, extent: &Extent, row_id: &str) -> Result<Self> {
+    pub fn of(positions: &Tokens, extent: &Extent, row_id: &str) -> Result<Self> {
         let refuse = |problem: String| ModelError::Row { row_id: row_id.to_owned(), problem };
         let prompt = extent.prompt;
         Ok(match positions {
-            Positions::All => Self::Span(0, extent.len.unwrap_or(usize::MAX)),
-            Positions::Prompt => Self::Span(0, prompt),
-            Positions::Answer => Self::Span(extent.answer[0], extent.answer[1]),
-            Positions::LastPrompt => Self::Span(prompt.saturating_sub(1), prompt),
-            Positions::Last => match extent.len {
+            Tokens::All => Self::Span(0, extent.len.unwrap_or(usize::MAX)),
+            Tokens::Prompt => Self::Span(0, prompt),
+            Tokens::Answer => Self::Span(extent.answer[0], extent.answer[1]),
+            Tokens::LastPrompt => Self::Span(prompt.saturating_sub(1), prompt),
+            Tokens::Last => match extent.len {
                 Some(len) => Self::Span(len.saturating_sub(1), len),
                 None => {
                     let problem = "positions `last` mean nothing while tokens are sampled, because no token is known to \
@@ -57,7 +57,7 @@ impl Chosen {
                     return Err(refuse(problem.to_owned()));
                 }
             },
-            Positions::At(at) => {
+            Tokens::At(at) => {
                 let mut tokens = Vec::with_capacity(at.len());
                 for &index in at {
                     let token = if index < 0 { index + prompt as i64 } else { index };
@@ -106,7 +106,7 @@ mod tests {
     const ROW: Extent = Extent { prompt: 4, answer: [4, 7], len: Some(8) };
 
     #[track_caller]
-    fn check(positions: Positions, extent: Extent, expected: &[usize]) {
+    fn check(positions: Tokens, extent: Extent, expected: &[usize]) {
         let chosen = Chosen::of(&positions, &extent, "a").expect("the positions exist");
         assert_eq!(chosen.tokens(9), expected);
         for (rank, token) in expected.iter().enumerate() {
@@ -119,26 +119,26 @@ mod tests {
 
     #[test]
     fn positions_name_tokens_of_a_whole_row() {
-        check(Positions::All, ROW, &[0, 1, 2, 3, 4, 5, 6, 7]);
-        check(Positions::Prompt, ROW, &[0, 1, 2, 3]);
-        check(Positions::Answer, ROW, &[4, 5, 6]);
-        check(Positions::LastPrompt, ROW, &[3]);
-        check(Positions::Last, ROW, &[7]);
-        check(Positions::At(vec![7, 0, -1, 3, -4]), ROW, &[0, 3, 7]);
-        check(Positions::Answer, Extent { prompt: 3, answer: [3, 3], len: Some(3) }, &[]);
+        check(Tokens::All, ROW, &[0, 1, 2, 3, 4, 5, 6, 7]);
+        check(Tokens::Prompt, ROW, &[0, 1, 2, 3]);
+        check(Tokens::Answer, ROW, &[4, 5, 6]);
+        check(Tokens::LastPrompt, ROW, &[3]);
+        check(Tokens::Last, ROW, &[7]);
+        check(Tokens::At(vec![7, 0, -1, 3, -4]), ROW, &[0, 3, 7]);
+        check(Tokens::Answer, Extent { prompt: 3, answer: [3, 3], len: Some(3) }, &[]);
     }
 
     #[test]
     fn a_growing_answer_has_every_new_token_and_no_last_one() {
-        check(Positions::Answer, Extent::growing(6), &[6, 7, 8]);
-        check(Positions::At(vec![7, -6]), Extent::growing(6), &[0, 7]);
-        assert!(Chosen::of(&Positions::Last, &Extent::growing(6), "a").is_err());
+        check(Tokens::Answer, Extent::growing(6), &[6, 7, 8]);
+        check(Tokens::At(vec![7, -6]), Extent::growing(6), &[0, 7]);
+        assert!(Chosen::of(&Tokens::Last, &Extent::growing(6), "a").is_err());
     }
 
     #[test]
     fn a_token_outside_the_row_is_an_error_that_names_row_and_position() {
         for index in [8, -5] {
-            let error = Chosen::of(&Positions::At(vec![index]), &ROW, "row 9").expect_err("it is outside").to_string();
+            let error = Chosen::of(&Tokens::At(vec![index]), &ROW, "row 9").expect_err("it is outside").to_string();
             assert!(error.contains("row 9") && error.contains(&index.to_string()), "{error}");
         }
     }

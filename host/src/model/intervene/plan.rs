@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emhost_abi::wire::{EditOp, Intervention, Positions};
+use emhost_abi::wire::{EditOp, Intervention, Tokens};
 use serde_json::{Value, json};
 
 use super::extent::{Chosen, Extent};
@@ -28,7 +28,7 @@ pub(super) struct Edit {
     pub op: EditOp,
     pub sites: Vec<Site>,
     pub scale: f64,
-    pub positions: Positions,
+    pub positions: Tokens,
     pub operand: Operand,
 }
 

@@ -1,6 +1,6 @@
 //! `scale_adapter`: a copy of the network in which adapters weigh more or less.
 
-use emhost_abi::wire::{Intervention, Positions};
+use emhost_abi::wire::{Intervention, Tokens};
 
 use super::plan::{Edit, Interventions, Operand};
 use crate::model::organism::Organism;
@@ -16,7 +16,7 @@ impl Interventions {
         if !intervention.sites.is_empty() || intervention.vector.is_some() || intervention.values.is_some() {
             return Err("it takes `adapter`, `modules` and `blocks`, neither sites nor a vector".to_owned());
         }
-        if intervention.positions != Positions::All || intervention.from.is_some() {
+        if intervention.positions != Tokens::All || intervention.from.is_some() {
             return Err("it holds for every token of every row: leave `positions` and `from` out".to_owned());
         }
         let strength = strengths.first().copied().unwrap_or(1.0);
@@ -59,7 +59,7 @@ impl Interventions {
             op: intervention.op,
             sites: Vec::new(),
             scale: intervention.scale,
-            positions: Positions::All,
+            positions: Tokens::All,
             operand: Operand::Adapter { projections, multiplier },
         })
     }

@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
-use emhost_abi::wire::{EditOp, Intervention, Pooling, Positions, View};
+use emhost_abi::wire::{EditOp, Intervention, Pooling, Tokens};
 
 use super::apply::{Touched, apply, composed};
 use super::{Firings, Interventions};
 use crate::model::Result;
-use crate::model::activations::{Activations, Unit, Wanted, activations, planned};
+use crate::model::activations::{Activations, Look, Unit, Wanted, activations, planned};
 use crate::model::files::Files;
 use crate::model::organism::{AdapterFolder, Organism};
 use crate::model::site::Site;
 use crate::model::text::Encoded;
 use crate::rng::Stream;
 
-const EVERY: View = View { positions: Positions::All, pooling: Pooling::None };
+const EVERY: Look = Look { tokens: Tokens::All, pooling: Pooling::None };
 
 fn folder(family: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden").join(family)
@@ -34,7 +34,8 @@ fn numbers(name: &str, count: usize) -> Vec<f32> {
 fn row(name: &str, len: usize, prompt: usize) -> Encoded {
     let stream = Stream::new(4, &[name.as_bytes()]);
     let tokens = (0..len as u64).map(|i| (stream.uniform(i) * 512.0) as u32).collect();
-    Encoded { tokens, prompt, answers: vec![prompt..len], text: String::new() }
+    let answer = prompt..len;
+    Encoded { tokens, prompt, answers: Vec::from([answer]), text: String::new() }
 }
 
 /// Runs rows, each at its strength, and gives the values at the sites `[tokens, width]` with the firings, checked
@@ -57,7 +58,7 @@ fn run(
     for unit in &units {
         interventions.check(unit.row_id, &super::Extent::whole(unit.encoded))?;
     }
-    let wanted = Wanted { sites: &sites, views: &[EVERY], interventions: &interventions };
+    let wanted = Wanted { sites: &sites, looks: &[EVERY], interventions: &interventions };
     let mut firings = Firings::default();
     let values = activations(organism, &units, &wanted, &mut firings)?;
     firings.check(&planned(&units, &interventions))?;
@@ -183,7 +184,7 @@ fn a_dose_response_batch_equals_one_run_per_strength() {
     let edits = [
         Intervention::new(EditOp::Add, "blocks.0.resid_post", numbers("v", 64)),
         Intervention {
-            positions: Positions::Prompt,
+            positions: Tokens::Prompt,
             ..Intervention::new(EditOp::ProjectOut, "blocks.2.mlp_out", numbers("u", 64))
         },
     ];
@@ -210,12 +211,12 @@ fn firings_follow_positions_and_a_difference_from_the_plan_is_an_error() {
         let edit = Intervention { positions, ..Intervention::new(EditOp::Add, "blocks.1.attn_out", numbers("v", 64)) };
         tokens_edited(&run(&organism, &[edit], &[(&a, 1.0), (&b, -2.0)], &["final_norm"]).unwrap())[0]
     };
-    assert_eq!(count(Positions::All), 15);
-    assert_eq!(count(Positions::Prompt), 6);
-    assert_eq!(count(Positions::Answer), 9);
-    assert_eq!(count(Positions::LastPrompt), 2);
-    assert_eq!(count(Positions::Last), 2);
-    assert_eq!(count(Positions::At(vec![0, -1, 5])), 6);
+    assert_eq!(count(Tokens::All), 15);
+    assert_eq!(count(Tokens::Prompt), 6);
+    assert_eq!(count(Tokens::Answer), 9);
+    assert_eq!(count(Tokens::LastPrompt), 2);
+    assert_eq!(count(Tokens::Last), 2);
+    assert_eq!(count(Tokens::At(vec![0, -1, 5])), 6);
     let edit = Intervention::new(EditOp::Add, "blocks.1.attn_out", numbers("v", 64));
     let (_, firings, interventions) = run(&organism, &[edit], &[(&a, 1.0)], &["final_norm"]).unwrap();
     let other = Unit { row: 0, row_id: "b", encoded: &b, strength: 1.0 };
@@ -228,7 +229,7 @@ fn captured_values_are_the_edited_ones_and_logits_can_be_edited() {
     let organism = organism(&[]);
     let a = row("a", 7, 3);
     let vector = numbers("v", 512);
-    let edit = Intervention { positions: Positions::Last, ..Intervention::new(EditOp::Add, "logits", vector.clone()) };
+    let edit = Intervention { positions: Tokens::Last, ..Intervention::new(EditOp::Add, "logits", vector.clone()) };
     let untouched = run(&organism, &[], &[(&a, 1.0)], &["logits"]).unwrap().0.values.remove(0);
     let edited = run(&organism, &[edit], &[(&a, 2.0)], &["logits"]).unwrap().0.values.remove(0);
     let expected: Vec<f32> = untouched[6 * 512..].iter().zip(&vector).map(|(x, v)| x + 2.0 * v).collect();
@@ -252,7 +253,7 @@ fn a_patch_puts_in_the_clean_values_of_another_row() {
     let site = ["blocks.1.resid_post"];
     let clean = run(&organism, &[], &[(&a, 1.0), (&b, 1.0)], &site).unwrap().0.values.remove(0);
     let steer = Intervention::new(EditOp::Add, "blocks.0.resid_post", numbers("v", 64));
-    let edits = [steer, patch(Positions::LastPrompt, "1")];
+    let edits = [steer, patch(Tokens::LastPrompt, "1")];
     let patched = run(&organism, &edits, &[(&a, 1.0), (&b, 1.0)], &site).unwrap();
     assert_eq!(tokens_edited(&patched), [15, 2]);
     let token = |values: &[f32], token: usize| values[token * 64..][..64].to_vec();
@@ -260,10 +261,10 @@ fn a_patch_puts_in_the_clean_values_of_another_row() {
     // The clean pass of b runs alone: another size of batch, another rounding.
     assert!(worst(&token(patched, 3), &token(&clean, 9 + 2)) < 1e-5, "a's last prompt token has b's clean value");
     assert!(worst(&token(patched, 4), &token(&clean, 4)) > 0.1, "the next token is steered only");
-    let error = run(&organism, &[patch(Positions::Prompt, "1")], &[(&a, 1.0), (&b, 1.0)], &site).unwrap_err();
+    let error = run(&organism, &[patch(Tokens::Prompt, "1")], &[(&a, 1.0), (&b, 1.0)], &site).unwrap_err();
     let error = error.to_string();
     assert!(error.contains("`a row` has 4") && error.contains("row `1` has 3"), "{error}");
-    let error = run(&organism, &[patch(Positions::LastPrompt, "x")], &[(&a, 1.0)], &site).unwrap_err().to_string();
+    let error = run(&organism, &[patch(Tokens::LastPrompt, "x")], &[(&a, 1.0)], &site).unwrap_err().to_string();
     assert!(error.contains("no row `x`"), "{error}");
 }
 
@@ -321,7 +322,7 @@ fn what_does_not_fit_is_an_error_that_names_it() {
     );
     check(Intervention { scale: f64::INFINITY, ..add("embed", vec![1.0; 64]) }, "scale");
     check(Intervention { blocks: vec![1], ..add("embed", vec![1.0; 64]) }, "scale_adapter");
-    check(Intervention { positions: Positions::At(vec![7]), ..add("embed", vec![1.0; 64]) }, "position 7");
+    check(Intervention { positions: Tokens::At(vec![7]), ..add("embed", vec![1.0; 64]) }, "position 7");
     check(Intervention::new(EditOp::ProjectOut, "embed", vec![0.0; 64]), "zero");
     check(Intervention::new(EditOp::Patch, "embed", vec![1.0; 64]), "`from`");
 }

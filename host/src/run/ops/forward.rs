@@ -4,6 +4,7 @@ use emhost_abi::wire::{DatasetReply, Firing, Forward};
 
 use super::lab::Lab;
 use crate::inference::{CaptureTask, Steering};
+use crate::model::activations::Look;
 use crate::run::error::RunError;
 use crate::run::folder::io;
 use crate::store::{Card, Dataset, Part, StageKey, write_atomic};
@@ -19,7 +20,8 @@ impl Lab {
         let organism = self.organism(&request.organism)?;
         let (rows, digest) = self.load(&request.rows)?;
         let steering = self.steering(&request.interventions, &request.strengths)?;
-        let task = CaptureTask::new(&organism, &rows, &request.sites, request.views.clone(), steering.clone())?;
+        let looks = request.views.iter().map(|view| (view.name(), Look::from(*view))).collect();
+        let task = CaptureTask::new(&organism, &rows, &request.sites, looks, steering.clone())?;
         let inputs = task.inputs(&digest);
         let key = StageKey::of("forward", &inputs);
         let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {

@@ -25,7 +25,7 @@ impl Organisms {
 
     /// The organism, loaded if it is not in memory.
     pub fn get(&self, organism: &wire::Organism) -> Result<Arc<Organism>, RunError> {
-        let (files, adapters) = find(organism, &self.shared.stages)?;
+        let (files, adapters) = find(organism, Some(&self.shared.stages))?;
         let digest = digest(&files, &adapters)?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match kept.iter().position(|known| known.digest == digest) {
@@ -44,7 +44,7 @@ impl Organisms {
 
     /// The organism's digest, without loading it.
     pub fn digest(&self, organism: &wire::Organism) -> Result<String, RunError> {
-        let (files, adapters) = find(organism, &self.shared.stages)?;
+        let (files, adapters) = find(organism, Some(&self.shared.stages))?;
         Ok(digest(&files, &adapters)?)
     }
 }

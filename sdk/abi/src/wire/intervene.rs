@@ -13,10 +13,10 @@ use super::Positions;
 /// the order of the list, and what is captured there is the edited value.
 ///
 /// ```
-/// # use emhost_abi::wire::{EditOp, Intervention, Positions};
+/// # use emhost_abi::wire::{EditOp, Intervention, Tokens};
 /// let text = r#"{"op": "add", "sites": "blocks.1.resid_post", "vector": "bad.safetensors#mean", "scale": 3}"#;
 /// let edit: Intervention = serde_json::from_str(text)?;
-/// assert_eq!((edit.op, edit.positions), (EditOp::Add, Positions::All));
+/// assert_eq!((edit.op, edit.positions), (EditOp::Add, Tokens::All));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,7 +40,7 @@ pub struct Intervention {
     pub scale: f64,
     /// Which tokens.
     #[serde(default = "all", skip_serializing_if = "is_all")]
-    pub positions: Positions,
+    pub positions: Tokens,
     /// `patch`: the row whose values are put in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -53,6 +53,36 @@ pub struct Intervention {
     /// `scale_adapter`: blocks, 0-based; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<usize>,
+}
+
+/// Which tokens of a row an intervention edits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tokens {
+    /// Every token.
+    All,
+    /// The rendered prompt: everything before the last assistant turn's text.
+    Prompt,
+    /// The last assistant turn's text; in sampling the new tokens.
+    Answer,
+    /// The prompt's last token.
+    LastPrompt,
+    /// The row's last token; not in sampling, where no token is known to be the last.
+    Last,
+    /// These tokens: 0 is the row's first token, -1 the prompt's last one.
+    At(Vec<i64>),
+}
+
+impl From<Positions> for Tokens {
+    fn from(positions: Positions) -> Self {
+        match positions {
+            Positions::All => Self::All,
+            Positions::Prompt => Self::Prompt,
+            Positions::Answer => Self::Answer,
+            Positions::LastPrompt => Self::LastPrompt,
+            Positions::Last => Self::Last,
+        }
+    }
 }
 
 /// What an intervention does to a value `x` of width `d`, with factor `f` and vector `v`.
@@ -95,7 +125,7 @@ impl Intervention {
             vector: None,
             values: Some(values),
             scale: 1.0,
-            positions: Positions::All,
+            positions: Tokens::All,
             from: None,
             adapter: None,
             modules: Vec::new(),
@@ -131,12 +161,12 @@ fn is_one(scale: &f64) -> bool {
     *scale == 1.0
 }
 
-fn all() -> Positions {
-    Positions::All
+fn all() -> Tokens {
+    Tokens::All
 }
 
-fn is_all(positions: &Positions) -> bool {
-    *positions == Positions::All
+fn is_all(positions: &Tokens) -> bool {
+    *positions == Tokens::All
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -179,7 +209,7 @@ mod tests {
         assert!(read(r#"{"op": "add", "site": "embed"}"#).is_err());
         let edit = read(r#"{"op": "patch", "sites": ["embed", "logits"], "from": "a", "positions": {"at": [0, -1]}}"#);
         let edit = edit.expect("a complete intervention");
-        assert_eq!(edit.positions, Positions::At(vec![0, -1]));
+        assert_eq!(edit.positions, Tokens::At(vec![0, -1]));
         let text = serde_json::to_string(&edit).expect("JSON");
         assert_eq!(text, r#"{"op":"patch","sites":["embed","logits"],"positions":{"at":[0,-1]},"from":"a"}"#);
     }

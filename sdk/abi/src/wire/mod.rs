@@ -14,7 +14,7 @@ mod rows;
 mod train;
 
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
-pub use intervene::{EditOp, Firing, Intervention, InterventionFile};
+pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
 pub use ops::{
     DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen, op,
 };

@@ -5,22 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{DatasetReply, Firing, Intervention, Organism, Rows};
 
-/// Which tokens of a row a view looks at, or an intervention edits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Which tokens of a row a view looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Positions {
     /// Every token.
     All,
     /// The rendered prompt: everything before the last assistant turn's text.
     Prompt,
-    /// The last assistant turn's text; in sampling the new tokens.
+    /// The last assistant turn's text.
     Answer,
     /// The prompt's last token.
     LastPrompt,
-    /// The row's last token; not in sampling, where no token is known to be the last.
+    /// The row's last token.
     Last,
-    /// These tokens: 0 is the row's first token, -1 the prompt's last one.
-    At(Vec<i64>),
 }
 
 /// How the values at the selected positions become rows of the dataset.
@@ -34,7 +32,7 @@ pub enum Pooling {
 }
 
 /// Positions and pooling together: one way of looking at a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct View {
     /// Which tokens.
@@ -49,18 +47,17 @@ impl View {
     /// The mean over the prompt's tokens.
     pub const PROMPT_MEAN: Self = Self { positions: Positions::Prompt, pooling: Pooling::Mean };
 
-    /// The value of the dataset's `view` column, such as `last_prompt`, `prompt.mean` or `at(0,-1)`.
-    pub fn name(&self) -> String {
-        let positions = match &self.positions {
-            Positions::All => "all".to_owned(),
-            Positions::Prompt => "prompt".to_owned(),
-            Positions::Answer => "answer".to_owned(),
-            Positions::LastPrompt => "last_prompt".to_owned(),
-            Positions::Last => "last".to_owned(),
-            Positions::At(at) => format!("at({})", at.iter().map(i64::to_string).collect::<Vec<_>>().join(",")),
+    /// The value of the dataset's `view` column, such as `last_prompt` or `prompt.mean`.
+    pub fn name(self) -> String {
+        let positions = match self.positions {
+            Positions::All => "all",
+            Positions::Prompt => "prompt",
+            Positions::Answer => "answer",
+            Positions::LastPrompt => "last_prompt",
+            Positions::Last => "last",
         };
         match self.pooling {
-            Pooling::None => positions,
+            Pooling::None => positions.to_owned(),
             Pooling::Mean => format!("{positions}.mean"),
         }
     }
