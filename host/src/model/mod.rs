@@ -5,6 +5,7 @@ pub mod adapter;
 pub mod config;
 mod error;
 pub mod files;
+pub mod hub;
 pub mod kernels;
 pub mod linear;
 pub mod organism;
