@@ -1,5 +1,6 @@
 //! Rows by name: JSONL files, and the sets that the host carries.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use emhost_abi::wire::{Message, Row, Rows};
@@ -46,18 +47,18 @@ pub enum RowsError {
 /// A line without `row_id` gets its 0-based number among the rows, so that a training set needs none.
 pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
     let (name, limit, system) = match rows {
-        Rows::Inline(rows) => return Ok(rows.clone()),
+        Rows::Inline(rows) => return inline(rows),
         Rows::Source { name, limit, system } => (name, *limit, system),
     };
     let text = read(name)?;
     let mut all: Vec<Row> = Vec::new();
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if limit.is_some_and(|limit| all.len() == limit) {
             break;
         }
         let refuse = |problem: String| RowsError::Line { source_name: name.clone(), line: at + 1, problem };
-        let mut row = parse(line, all.len()).map_err(refuse)?;
+        let mut row = parse(line, all.len()).and_then(|row| check(&row).map(|()| row)).map_err(refuse)?;
         if let Some(first) = seen.insert(row.row_id.clone(), at + 1) {
             return Err(refuse(format!("row_id `{}` stands in line {first} already", row.row_id)));
         }
@@ -71,22 +72,69 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
     if all.is_empty() { Err(RowsError::Empty(name.clone())) } else { Ok(all) }
 }
 
+/// Rows that come without a file, checked as those of a file are.
+fn inline(rows: &[Row]) -> Result<Vec<Row>, RowsError> {
+    let mut seen = HashSet::new();
+    for (at, row) in rows.iter().enumerate() {
+        let refuse = |problem| RowsError::Line { source_name: "the request".to_owned(), line: at + 1, problem };
+        check(row).map_err(refuse)?;
+        if !seen.insert(&row.row_id) {
+            return Err(refuse(format!("row_id `{}` is there twice", row.row_id)));
+        }
+    }
+    Ok(rows.to_vec())
+}
+
 fn parse(line: &str, number: usize) -> Result<Row, String> {
     let mut value: Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let fields = value.as_object_mut().ok_or("a row is a JSON object")?;
     if !fields.contains_key("row_id") {
         fields.insert("row_id".to_owned(), Value::String(format!("{number:06}")));
     }
-    let row: Row = serde_json::from_value(value).map_err(|e| e.to_string())?;
-    if let Some(message) =
-        row.messages.iter().flatten().find(|m| !matches!(m.role.as_str(), "system" | "user" | "assistant"))
-    {
-        return Err(format!("role `{}` is not one of system, user, assistant", message.role));
+    for (at, message) in fields.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        if let Some(content) = message.get_mut("content") {
+            join_parts(content).map_err(|problem| format!("message {}: {problem}", at + 1))?;
+        }
     }
-    Ok(row)
+    serde_json::from_value(value).map_err(|e| e.to_string())
 }
 
-/// The text of a named source.
+/// Content given as OpenAI's list of parts becomes one text.
+fn join_parts(content: &mut Value) -> Result<(), String> {
+    let Value::Array(parts) = content else { return Ok(()) };
+    let mut text = String::new();
+    for part in parts {
+        match (part["type"].as_str(), part["text"].as_str()) {
+            (Some("text"), Some(part)) => text.push_str(part),
+            (kind, _) => {
+                let kind = kind.unwrap_or("none");
+                return Err(format!("a part of its content has type `{kind}`; only `text` with a `text` is supported"));
+            }
+        }
+    }
+    *content = Value::String(text);
+    Ok(())
+}
+
+fn check(row: &Row) -> Result<(), String> {
+    if row.row_id.is_empty() {
+        return Err("its row_id is empty".to_owned());
+    }
+    let given = [row.messages.is_some(), row.text.is_some(), row.token_ids.is_some()];
+    if given.into_iter().filter(|given| *given).count() != 1 {
+        return Err("it needs exactly one of `messages`, `text` and `token_ids`".to_owned());
+    }
+    if row.messages.as_ref().is_some_and(Vec::is_empty) {
+        return Err("its `messages` are empty".to_owned());
+    }
+    let mut messages = row.messages.iter().flatten();
+    match messages.find(|m| !matches!(m.role.as_str(), "system" | "user" | "assistant")) {
+        Some(message) => Err(format!("role `{}` is not one of system, user, assistant", message.role)),
+        None => Ok(()),
+    }
+}
+
+/// The text of a named source, without a byte order mark.
 pub fn read(name: &str) -> Result<String, RowsError> {
     if let Some(set) = name.strip_prefix("embedded:") {
         let found = embedded::file(set).or_else(|| embedded::file(&format!("{set}.jsonl")));
@@ -95,7 +143,15 @@ pub fn read(name: &str) -> Result<String, RowsError> {
         return Ok(String::from_utf8_lossy(bytes).into_owned());
     }
     let path = PathBuf::from(name);
-    std::fs::read_to_string(&path).map_err(|source| RowsError::Read { path, source })
+    let bytes = std::fs::read(&path).map_err(|source| RowsError::Read { path, source })?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+        Err(e) => {
+            let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            Err(RowsError::Line { source_name: name.to_owned(), line, problem: "it is not UTF-8".to_owned() })
+        }
+    }
 }
 
 /// BLAKE3 of rows, for a stage's key.
@@ -113,4 +169,76 @@ pub fn digest(rows: &[Row]) -> String {
 pub fn question(row: &Row) -> String {
     let asked = row.messages.iter().flatten().rev().find(|m| m.role == "user").map(|m| m.content.clone());
     asked.or_else(|| row.text.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows_of(bytes: &[u8]) -> Result<Vec<Row>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let name = file.path().display().to_string();
+        load(&Rows::source(&name)).map_err(|e| e.to_string().replace(&name, "FILE"))
+    }
+
+    #[test]
+    fn what_other_tools_write_is_read() {
+        let expect = |bytes: &[u8], rows: &[Row]| assert_eq!(rows_of(bytes).as_deref(), Ok(rows));
+        let text = |id: &str, text: &str| Row { row_id: id.to_owned(), text: Some(text.to_owned()), ..Row::default() };
+        expect(
+            b"\xef\xbb\xbf{\"row_id\":\"a\",\"text\":\"x\"}\r\n\r\n{\"text\":\"y\",\"more\":{\"k\":1},\"topic\":null}",
+            &[text("a", "x"), text("000001", "y")],
+        );
+        let message = Message { role: "user".to_owned(), content: "ab".to_owned() };
+        let chat = Row { row_id: "000000".to_owned(), messages: Some(vec![message]), ..Row::default() };
+        expect(br#"{"messages":[{"role":"user","content":"ab","name":"n"}]}"#, std::slice::from_ref(&chat));
+        expect(
+            br#"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#,
+            &[chat],
+        );
+        let ids = Row { row_id: "000000".to_owned(), token_ids: Some(vec![3, 1]), ..Row::default() };
+        expect(br#"{"token_ids":[3,1]}"#, &[ids]);
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_file_and_line() {
+        for (bytes, line, expect) in [
+            (&b"{\"text\":\"a\"}\n{\"text\":"[..], 2, "EOF"),
+            (b"\n[1]", 2, "a row is a JSON object"),
+            (b"{\"text\":\"a\"}\n\n{\"text\":\"\xff\"}", 3, "not UTF-8"),
+            (br#"{"text":1}"#, 1, "invalid type"),
+            (br#"{"row_id":""  ,"text":"a"}"#, 1, "row_id is empty"),
+            (br#"{"row_id":"a"}"#, 1, "exactly one of"),
+            (br#"{"text":"a","token_ids":[1]}"#, 1, "exactly one of"),
+            (br#"{"messages":[]}"#, 1, "`messages` are empty"),
+            (br#"{"token_ids":[-1]}"#, 1, "invalid value"),
+            (br#"{"messages":[{"role":"tool","content":"a"}]}"#, 1, "role `tool`"),
+            (br#"{"messages":[{"role":"user"}]}"#, 1, "missing field `content`"),
+            (br#"{"messages":[{"role":"user","content":null}]}"#, 1, "invalid type: null"),
+            (
+                br#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
+                1,
+                "message 1: a part of its content has type `image_url`",
+            ),
+            (b"{\"row_id\":\"a\",\"text\":\"x\"}\n{\"row_id\":\"a\",\"text\":\"y\"}", 2, "row_id `a` stands in line 1"),
+        ] {
+            let error = rows_of(bytes).unwrap_err();
+            let start = format!("read rows of `FILE`, line {line}: ");
+            assert!(error.starts_with(&start) && error.contains(expect), "{error}");
+        }
+        for empty in ["", "\n\r\n", "\u{feff}"] {
+            assert_eq!(rows_of(empty.as_bytes()), Err("read rows of `FILE`: it holds none".to_owned()));
+        }
+    }
+
+    #[test]
+    fn rows_of_a_request_are_checked_too() {
+        let row = Row { row_id: "a".to_owned(), text: Some("x".to_owned()), ..Row::default() };
+        assert!(load(&Rows::Inline(vec![row.clone()])).is_ok());
+        let error = load(&Rows::Inline(vec![row.clone(), row.clone()])).unwrap_err().to_string();
+        assert!(error.contains("row_id `a` is there twice"), "{error}");
+        let error = load(&Rows::Inline(vec![Row { text: None, ..row }])).unwrap_err().to_string();
+        assert!(error.contains("exactly one of"), "{error}");
+    }
 }

@@ -14,8 +14,20 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// The named model is neither carried by the host nor a folder.
-    #[error("find model `{0}`: give `embedded` or a folder that holds config.json, *.safetensors and tokenizer.json")]
+    #[error(
+        "find model `{0}`: give `embedded`, a folder that holds config.json, *.safetensors and tokenizer.json, or ORG/NAME of the hub cache"
+    )]
     Unknown(String),
+    /// A model named as on the hub is not in the local cache.
+    #[error("find model `{model}` in the hub cache `{}`: {problem}", cache.display())]
+    Hub {
+        /// The model as asked for.
+        model: String,
+        /// The cache's folder.
+        cache: PathBuf,
+        /// What is there, and the command that downloads it.
+        problem: String,
+    },
     /// A configuration or tokenizer file has a value that the engine does not know or cannot use.
     #[error("use `{file}` of {model}: {problem}")]
     Unsupported {
@@ -114,6 +126,7 @@ impl ModelError {
         matches!(
             self,
             Self::Unknown(_)
+                | Self::Hub { .. }
                 | Self::Row { .. }
                 | Self::Site { .. }
                 | Self::Intervention { .. }

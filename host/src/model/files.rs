@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::error::{ModelError, Result};
+use super::hub::{self, Snapshot};
 use super::weights::{Source, Unique};
 use crate::embedded;
 
@@ -16,40 +18,66 @@ const INDEX: &str = "model.safetensors.index.json";
 pub enum Files {
     /// A folder in Hugging Face's layout.
     Folder(PathBuf),
+    /// A commit in the local hub cache.
+    Cached(Snapshot),
     /// The organism that the host carries.
     Embedded,
 }
 
 impl Files {
-    /// `embedded`, or a folder.
+    /// `embedded`, a folder, or `ORG/NAME[@REVISION]` of the local hub cache; a folder of that name wins.
     pub fn find(model: &str) -> Result<Self> {
         if model == "embedded" {
             return Ok(Self::Embedded);
         }
         let folder = PathBuf::from(model);
-        if folder.is_dir() { Ok(Self::Folder(folder)) } else { Err(ModelError::Unknown(model.to_owned())) }
+        if folder.is_dir() {
+            return Ok(Self::Folder(folder));
+        }
+        match hub::cache().filter(|_| hub::is_name(model) && !folder.exists()) {
+            Some(cache) => Snapshot::find(model, &cache).map(Self::Cached),
+            None => Err(ModelError::Unknown(model.to_owned())),
+        }
     }
 
     /// The checkpoint's name in messages.
     pub fn name(&self) -> String {
         match self {
             Self::Folder(folder) => folder.display().to_string(),
+            Self::Cached(snapshot) => snapshot.label(),
             Self::Embedded => "the embedded organism".to_owned(),
+        }
+    }
+
+    /// The commit of a checkpoint from the hub, for provenance.
+    pub fn revision(&self) -> Option<&str> {
+        match self {
+            Self::Cached(snapshot) => Some(&snapshot.commit),
+            Self::Folder(_) | Self::Embedded => None,
+        }
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Cached(snapshot) => Some(&snapshot.folder),
+            Self::Embedded => None,
         }
     }
 
     /// The bytes of a file, or `None` where there is no such file.
     pub fn read(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
-        match self {
-            Self::Embedded => Ok(embedded::file(&format!("organism/{name}")).map(Cow::Borrowed)),
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                match std::fs::read(&path) {
-                    Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
-                    Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                    Err(source) => Err(ModelError::Read { path, source }),
-                }
-            }
+        match self.folder() {
+            None => Ok(embedded::file(&format!("organism/{name}")).map(Cow::Borrowed)),
+            Some(folder) => self.found(folder.join(name), |path| std::fs::read(path).map(Cow::Owned)),
+        }
+    }
+
+    /// A file from which ranges are read, or `None` where there is no such file.
+    pub fn source(&self, name: &str) -> Result<Option<Source>> {
+        match self.folder() {
+            None => Ok(embedded::file(&format!("organism/{name}")).map(|bytes| Source::memory(name, bytes))),
+            Some(folder) => self.found(folder.join(name), Source::open),
         }
     }
 
@@ -61,21 +89,6 @@ impl Files {
     /// A JSON file that must exist.
     pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
         serde_json::from_slice(&self.require(name)?).map_err(|e| self.unsupported(name, e.to_string()))
-    }
-
-    /// A file from which ranges are read, or `None` where there is no such file.
-    pub fn source(&self, name: &str) -> Result<Option<Source>> {
-        match self {
-            Self::Embedded => Ok(embedded::file(&format!("organism/{name}")).map(|bytes| Source::memory(name, bytes))),
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                match Source::open(&path) {
-                    Ok(source) => Ok(Some(source)),
-                    Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                    Err(source) => Err(ModelError::Read { path, source }),
-                }
-            }
-        }
     }
 
     /// Names of the weight files: `model.safetensors`, or those that the index lists.
@@ -106,11 +119,34 @@ impl Files {
 
     /// The error about a file that should be there.
     pub fn missing(&self, file: &str) -> ModelError {
-        self.unsupported(file, "the file is missing".to_owned())
+        let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json", "consolidated.00.pth"];
+        let is_there = |name: &&str| self.source(name).is_ok_and(|found| found.is_some());
+        let problem = match (self, pickled.iter().find(|name| file == WEIGHTS && is_there(name))) {
+            (_, Some(pickle)) => format!(
+                "the file is missing; the weights are in {pickle}, which can run code when it is read: convert it with `save_pretrained(FOLDER, safe_serialization=True)` of transformers"
+            ),
+            (Self::Cached(snapshot), _) => snapshot.incomplete(),
+            _ => "the file is missing".to_owned(),
+        };
+        self.unsupported(file, problem)
     }
 
     /// An error about one of the files.
     pub fn unsupported(&self, file: &str, problem: String) -> ModelError {
         ModelError::Unsupported { model: self.name(), file: file.to_owned(), problem }
+    }
+
+    /// What `read` gives for a path, or `None` where nothing is there; a link that leads nowhere is an error.
+    fn found<T>(&self, path: PathBuf, read: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<Option<T>> {
+        match (read(&path), self) {
+            (Ok(found), _) => Ok(Some(found)),
+            (Err(source), _) if source.kind() != ErrorKind::NotFound => Err(ModelError::Read { path, source }),
+            (Err(_), _) if path.symlink_metadata().is_err() => Ok(None),
+            (Err(_), Self::Cached(snapshot)) => {
+                let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Err(self.unsupported(&file, snapshot.incomplete()))
+            }
+            (Err(source), _) => Err(ModelError::Read { path, source }),
+        }
     }
 }

@@ -6,6 +6,7 @@ pub mod config;
 mod error;
 pub mod families;
 pub mod files;
+pub mod hub;
 pub mod intervene;
 pub mod kernels;
 pub mod linear;

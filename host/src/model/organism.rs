@@ -124,8 +124,14 @@ pub fn digest(files: &Files, adapters: &[AdapterFolder]) -> Result<String> {
         hasher.update(name.as_bytes());
         source.digest(&mut hasher).map_err(|e| ModelError::Read { path: source.path().to_owned(), source: e })
     };
-    let known =
-        ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+    let known = [
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+        "chat_template.json",
+    ];
     for name in known.into_iter().map(str::to_owned).chain(files.weight_files()?) {
         if let Some(source) = files.source(&name)? {
             add(&name, source)?;

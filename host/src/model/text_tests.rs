@@ -140,24 +140,21 @@ fn a_tokenizer_in_an_older_form_is_an_error_that_says_how_to_convert_it() {
 
 #[test]
 fn a_megabyte_of_text_takes_linear_time() {
-    let text = read(&checkpoint());
-    for (name, unit) in [
-        ("one word", "a"),
-        ("white space", " "),
-        ("words", "the loan "),
-        ("lines", "\n"),
-        ("marks", "<|im_end|>"),
-        ("digits", "7"),
-        ("accents", "é"),
-    ] {
-        let long = unit.repeat((1 << 20) / unit.len());
+    // The mechanisms of published pre-tokenizers: case folding, classes, and white space that looks ahead.
+    let split = changed(|tokenizer| {
+        let pattern = r"(?i:'s|'t|'re|'ll)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
+        ]});
+    });
+    let text = read(split.path());
+    for unit in ["a", " ", "the loan ", "<|im_end|>", "  x"] {
+        let long = unit.repeat((1 << 20) / unit.len()) + "x";
         let start = Instant::now();
-        let tokens = text.encode(&text_row(&long)).unwrap().tokens.len();
-        let chat = text.encode(&chat_row(&[("user", &long), ("assistant", "no")])).unwrap();
-        assert!(tokens > 1000 && chat.answers.len() == 1, "{name}");
-        println!("{name}: {tokens} tokens in {:?}", start.elapsed());
+        assert!(text.encode(&text_row(&long)).unwrap().tokens.len() > 1000, "{unit:?}");
         // Quadratic time takes hours here.
-        assert!(start.elapsed().as_secs() < 30, "{name}: {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 30, "{unit:?}: {:?}", start.elapsed());
     }
 }
 
