@@ -40,7 +40,7 @@ impl Broken {
 
     /// Runs the command; this is the only place that knows it.
     pub fn run(&self) -> Output {
-        let mut command = Command::new("/tmp/h/scratch/emhost");
+        let mut command = Command::new(emhost_tests::built().emhost());
         command.current_dir(self.folder.path()).env("HF_HUB_CACHE", self.path("hub"));
         command.args(["capture", "--model", &self.model, "--sites", self.sites, "--out", "dataset", "--rows"]);
         command.arg(&self.rows);
