@@ -284,7 +284,7 @@ fn broken_rows() {
             b.write("rows.jsonl", json!({"row_id": "x", "text": "a b ".repeat(1 << 18)}).to_string());
         }),
         ("a megabyte of turns", INPUT, &["row `x`", "context of 512"], |b| {
-            let turn = |at: usize| json!({"role": (if at % 2 == 0 { "user" } else { "assistant" }), "content": "a lot of words"});
+            let turn = |at: usize| json!({"role": (if at.is_multiple_of(2) { "user" } else { "assistant" }), "content": "a lot of words"});
             b.write(
                 "rows.jsonl",
                 json!({"row_id": "x", "messages": (0..40_000).map(turn).collect::<Vec<_>>()}).to_string(),

@@ -35,7 +35,7 @@ impl RmsNorm {
 
 #[pulp::with_simd(squares = pulp::Arch::new())]
 #[inline(always)]
-fn squares_with<'a, S: pulp::Simd>(_simd: S, row: &'a [f32]) -> f32 {
+fn squares_with<S: pulp::Simd>(_simd: S, row: &[f32]) -> f32 {
     sum_of(row, |v| v * v)
 }
 

@@ -92,7 +92,7 @@ pub unsafe fn multiply(
         let height = (rows - row).div_ceil(tiles - tile);
         let a = Strided { numbers: &a.numbers[(row * a.stride).min(a.numbers.len())..], stride: a.stride };
         // SAFETY: the assertions above hold for these rows, which are among all rows; the caller vouches for `c`.
-        unsafe { tile_of(height, depth, columns, a, b, c.at(row, 0), start, bias) };
+        unsafe { tile_of([height, depth, columns], a, b, c.at(row, 0), start, bias) };
         row += height;
     }
 }
@@ -101,9 +101,7 @@ pub unsafe fn multiply(
 ///
 /// As [`multiply`], with at most [`ROWS`] rows, and all operands long enough.
 unsafe fn tile_of(
-    rows: usize,
-    depth: usize,
-    columns: usize,
+    [rows, depth, columns]: [usize; 3],
     a: Strided<'_>,
     b: Strided<'_>,
     c: Target,
@@ -124,7 +122,7 @@ unsafe fn tile_of(
         by_height!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
     // SAFETY: the caller's promise.
-    unsafe { portable::tile(rows, depth, columns, a, b, c, start, bias) }
+    unsafe { portable::tile([rows, depth, columns], a, b, c, start, bias) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -192,9 +190,7 @@ mod portable {
     ///
     /// As [`super::tile_of`].
     pub unsafe fn tile(
-        rows: usize,
-        depth: usize,
-        columns: usize,
+        [rows, depth, columns]: [usize; 3],
         a: Strided<'_>,
         b: Strided<'_>,
         c: Target,
@@ -266,8 +262,8 @@ mod tests {
                             [0, first].map(|skip| Strided { numbers: &a.numbers[row * 70 + skip..], stride: 70 });
                         // SAFETY: one thread, and `cut` outlives the calls.
                         unsafe {
-                            portable::tile(1, first, columns, one, b, target, Start::Zero, None);
-                            portable::tile(1, depth - first, columns, two, later, target, Start::Held, Some(&bias));
+                            portable::tile([1, first, columns], one, b, target, Start::Zero, None);
+                            portable::tile([1, depth - first, columns], two, later, target, Start::Held, Some(&bias));
                         }
                     }
                     let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
