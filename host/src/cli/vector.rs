@@ -41,7 +41,7 @@ enum VectorCommand {
     ///
     /// For example, layer 20 of a persona vector for llama.cpp:
     ///
-    ///     emhost vector convert evil_response_avg_diff.pt --select layer_20 --out evil.gguf
+    /// $ emhost vector convert evil_response_avg_diff.pt --select layer_20 --out evil.gguf
     ///
     /// A control vector can hold block outputs from block 1 on, one per block.
     #[command(verbatim_doc_comment)]

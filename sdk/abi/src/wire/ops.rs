@@ -9,28 +9,28 @@ use super::{Firing, Rows};
 
 /// Operation names. A manifest lists the ones it uses.
 pub mod op {
-    /// Takes [`Organism`](super::Organism), gives [`ModelInfo`](super::ModelInfo).
+    /// Takes [`Organism`](crate::wire::Organism), gives [`ModelInfo`](crate::wire::ModelInfo).
     pub const MODEL_INFO: &str = "model.info";
-    /// Takes [`RowsRead`](super::RowsRead), gives a stream `row_id, topic, messages (JSON), prompt`.
+    /// Takes [`RowsRead`](crate::wire::RowsRead), gives a stream `row_id, topic, messages (JSON), prompt`.
     pub const ROWS_READ: &str = "rows.read";
-    /// Takes [`Forward`](super::Forward), gives [`DatasetReply`](super::DatasetReply).
+    /// Takes [`Forward`](crate::wire::Forward), gives [`DatasetReply`](crate::wire::DatasetReply).
     pub const FORWARD: &str = "forward";
-    /// Takes [`Sample`](super::Sample), gives [`SampleReply`](super::SampleReply) and a stream of
-    /// [`CompletionRow`](super::CompletionRow)s.
+    /// Takes [`Sample`](crate::wire::Sample), gives [`SampleReply`](crate::wire::SampleReply) and a stream of
+    /// [`CompletionRow`](crate::wire::CompletionRow)s.
     pub const SAMPLE: &str = "sample";
-    /// Takes [`Score`](super::Score), gives [`ScoreReply`](super::ScoreReply) and a stream of
-    /// [`ContinuationRow`](super::ContinuationRow)s.
+    /// Takes [`Score`](crate::wire::Score), gives [`ScoreReply`](crate::wire::ScoreReply) and a stream of
+    /// [`ContinuationRow`](crate::wire::ContinuationRow)s.
     pub const SCORE: &str = "score";
     /// Takes [`Train`](crate::wire::Train), gives [`TrainReply`](crate::wire::TrainReply) and a stream of step metrics.
     pub const TRAIN: &str = "train";
-    /// Takes [`Judge`](super::Judge) and a stream of `row_id, sample, question, answer`,
+    /// Takes [`Judge`](crate::wire::Judge) and a stream of `row_id, sample, question, answer`,
     /// gives a stream of `row_id, sample, alignment, coherence`.
     pub const JUDGE: &str = "judge";
-    /// Takes [`DatasetOpen`](super::DatasetOpen), gives a stream.
+    /// Takes [`DatasetOpen`](crate::wire::DatasetOpen), gives a stream.
     pub const DATASET_OPEN: &str = "dataset.open";
-    /// Takes [`DatasetWrite`](super::DatasetWrite) and a stream of activations, gives [`DatasetReply`](super::DatasetReply).
+    /// Takes [`DatasetWrite`](crate::wire::DatasetWrite) and a stream of activations, gives [`DatasetReply`](crate::wire::DatasetReply).
     pub const DATASET_WRITE: &str = "dataset.write";
-    /// Takes [`TableOpen`](super::TableOpen), gives a stream: the table of all cells, with a `cell` column.
+    /// Takes [`TableOpen`](crate::wire::TableOpen), gives a stream: the table of all cells, with a `cell` column.
     pub const TABLE_OPEN: &str = "table.open";
     /// Takes [`Figure`](crate::wire::Figure), gives nothing.
     pub const FIGURE: &str = "figure";
