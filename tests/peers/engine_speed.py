@@ -97,7 +97,7 @@ class Bench:
         save_file({"vector": vector}, os.path.join(self.work, "direction.safetensors"))
         plan = os.path.join(self.work, "steer.toml")
         with open(plan, "w") as file:
-            file.write(f'strengths = {strengths}\n[[intervention]]\nop = "add"\nsites = "blocks.3.resid_post"\n'
+            file.write('[[intervention]]\nop = "add"\nsites = "blocks.3.resid_post"\n'
                        'vector = "direction.safetensors#vector"\n')
 
         def peer():
@@ -107,7 +107,8 @@ class Bench:
                 peer_sample(model, prompts, 5, 32, len(prompts))
                 hook.remove()
 
-        ours = self.sampler(folder, rows, 5, 32, "--interventions", plan)
+        doses = ",".join(map(str, strengths))
+        ours = self.sampler(folder, rows, 5, 32, "--interventions", plan, "--strengths", doses)
         self.compare("steer", lambda: timed(peer), ours, 10 * 8 * 5 * 32, "tokens/s")
 
     def prefill(self):

@@ -1,5 +1,6 @@
 //! Activations of rows as a dataset: `emhost capture` and the operation `forward`.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::model::NUMERICS;
 use crate::model::activations::{Activations, Look, Unit, Wanted, activations, passes, planned};
 use crate::model::intervene::{Firings, Interventions};
 use crate::model::organism::Organism;
+use crate::model::parallel::{in_order, lanes};
 use crate::model::site::Site;
 use crate::model::text::Encoded;
 use crate::run::RunError;
@@ -98,14 +100,17 @@ impl<'a> CaptureTask<'a> {
         writer.write_rows(&self.rows_batch(&encoded)?)?;
         let schema = schema(self.labels(), self.organism, &self.sites);
         let mut firings = Firings::default();
-        for pass in passes {
+        let run = |pass: &Range<usize>| {
+            let mut firings = Firings::default();
             let captured = activations(self.organism, &units[pass.clone()], &wanted, &mut firings)?;
+            Ok((pass.end, captured, firings))
+        };
+        in_order(&passes, lanes(&self.organism.device), run, |(end, captured, fired)| {
             let labels = self.label_columns(&captured);
             writer.write_acts(&batch(&schema, labels, captured.values)?)?;
-            if !step(pass.end, units.len()) {
-                return Err(RunError::Interrupted);
-            }
-        }
+            firings.merge(&fired);
+            if step(end, units.len()) { Ok(()) } else { Err(RunError::Interrupted) }
+        })?;
         firings.check(&planned(&units, &interventions))?;
         Ok((writer.commit()?, firings.list(&interventions)))
     }

@@ -8,13 +8,16 @@ use super::Result;
 use super::intervene::{Chosen, Extent, Firings, Interventions, Part, Sequence, Steered};
 use super::organism::Organism;
 use super::packed::Packed;
+use super::parallel::lanes;
 use super::site::{Capture, Site};
 use super::text::Encoded;
 
-/// Bytes of captured values that one forward pass may hold.
-const PASS_BYTES: usize = 64 << 20;
-/// Tokens of one forward pass.
-const PASS_TOKENS: usize = 2048;
+/// Bytes of captured values that the forward passes of one moment may hold.
+const HELD_BYTES: usize = 128 << 20;
+/// Tokens of one forward pass on the CPU, where several run side by side.
+const CPU_PASS_TOKENS: usize = 512;
+/// Tokens of one forward pass on another device.
+const PASS_TOKENS: usize = 4096;
 
 /// A row to run, with the strength of the interventions in it.
 #[derive(Debug, Clone, Copy)]
@@ -160,10 +163,13 @@ impl Selection {
 pub fn passes(organism: &Organism, units: &[Unit<'_>], wanted: &Wanted<'_>) -> Result<Vec<Range<usize>>> {
     let bytes: usize = wanted.sites.iter().map(|site| 4 * organism.width(*site)).sum();
     let mut passes = Vec::new();
+    let device = &organism.device;
+    let most_tokens = if device.is_cpu() { CPU_PASS_TOKENS } else { PASS_TOKENS };
+    let most_bytes = HELD_BYTES / lanes(device);
     let (mut start, mut tokens, mut held) = (0, 0, 0);
     for (at, unit) in units.iter().enumerate() {
         let (more, selected) = (unit.encoded.tokens.len(), Selection::of(&units[at..=at], wanted.looks)?.tokens.len());
-        if at > start && (tokens + more > PASS_TOKENS || held + selected * bytes > PASS_BYTES) {
+        if at > start && (tokens + more > most_tokens || held + selected * bytes > most_bytes) {
             passes.push(start..at);
             (start, tokens, held) = (at, 0, 0);
         }

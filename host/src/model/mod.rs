@@ -14,6 +14,7 @@ pub mod mlp;
 pub mod network;
 pub mod organism;
 pub mod packed;
+pub mod parallel;
 pub mod site;
 pub mod template;
 pub mod text;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
 use super::choose::Choice;
@@ -11,6 +12,7 @@ use super::request::{Completion, Request};
 use crate::model::intervene::{Extent, Firings, Interventions, Part, Sequence, Steered};
 use crate::model::organism::Organism;
 use crate::model::packed::{Memory, Packed};
+use crate::model::parallel::{at_once, cut, parts};
 use crate::model::site::{Capture, Site};
 use crate::model::{ModelError, Result};
 use crate::rng::Stream;
@@ -117,6 +119,25 @@ struct Row {
     fed: usize,
 }
 
+/// What a forward pass gives for the last token of each sequence.
+struct Run {
+    vocabulary: usize,
+    logits: Vec<f32>,
+    /// Width and vectors, by site.
+    values: Vec<(usize, Vec<f32>)>,
+    counted: Firings,
+}
+
+impl Run {
+    fn logits(&self, at: usize) -> &[f32] {
+        &self.logits[at * self.vocabulary..][..self.vocabulary]
+    }
+
+    fn values(&self, at: usize) -> Vec<Vec<f32>> {
+        self.values.iter().map(|(width, all)| all[at * width..][..*width].to_vec()).collect()
+    }
+}
+
 struct Batch<'a> {
     organism: &'a Organism,
     request: &'a Request,
@@ -221,97 +242,91 @@ impl<'a> Batch<'a> {
             rows += next.doses.len() * request.n;
             chosen.extend(self.waiting.pop_front());
         }
-        let prompts: Vec<&[u32]> = chosen.iter().map(|w| request.prompts[w.prompt].tokens.as_slice()).collect();
-        let sequences: Vec<Sequence> = chosen
-            .iter()
-            .map(|waiting| {
-                let prompt = &request.prompts[waiting.prompt];
-                let (tokens, extent) = (prompt.tokens.len(), Extent::growing(prompt.tokens.len()));
-                Sequence { first: 0, tokens, extent, strength: self.doses[waiting.doses.start] * prompt.strength }
-            })
-            .collect();
-        let mut memory = vec![Memory::empty(self.organism.config.blocks); chosen.len()];
-        let last: Vec<u32> = prompts
-            .iter()
-            .scan(0, |end, prompt| {
-                *end += prompt.len() as u32;
-                Some(*end - 1)
-            })
-            .collect();
-        let capture = Capture::of_tokens(&self.inside, last.clone());
-        let (logits, values) = self.run(&prompts, &sequences, Some(last), &mut memory, capture)?;
-        let vocabulary = self.organism.config.vocab;
-        for (at, (waiting, memory)) in chosen.into_iter().zip(memory).enumerate() {
-            self.ready.push_back(Ready {
-                prompt: waiting.prompt,
-                doses: waiting.doses,
-                memory,
-                logits: Arc::new(logits[at * vocabulary..(at + 1) * vocabulary].to_vec()),
-                values: self.row_of(&values, at),
-                begun: 0,
-            });
+        let lengths: Vec<usize> = chosen.iter().map(|w| request.prompts[w.prompt].tokens.len()).collect();
+        let parts = parts(&self.organism.device, &lengths);
+        let done = at_once(cut(&mut chosen, &parts), |waiting| self.prompts(waiting))?;
+        for (ready, counted) in done {
+            self.ready.extend(ready);
+            self.counted.merge(&counted);
         }
         Ok(())
+    }
+
+    /// Runs some prompts.
+    fn prompts(&self, waiting: &[Waiting]) -> Result<(Vec<Ready>, Firings)> {
+        let request = self.request;
+        let prompts: Vec<&[u32]> = waiting.iter().map(|w| request.prompts[w.prompt].tokens.as_slice()).collect();
+        let sequence = |waiting: &Waiting| {
+            let prompt = &request.prompts[waiting.prompt];
+            let (tokens, extent) = (prompt.tokens.len(), Extent::growing(prompt.tokens.len()));
+            Sequence { first: 0, tokens, extent, strength: self.doses[waiting.doses.start] * prompt.strength }
+        };
+        let sequences: Vec<Sequence> = waiting.iter().map(sequence).collect();
+        let mut memory = vec![Memory::empty(self.organism.config.blocks); waiting.len()];
+        let run = self.run(&prompts, &sequences, &mut memory)?;
+        let ready = waiting.iter().zip(memory).enumerate().map(|(at, (waiting, memory))| Ready {
+            prompt: waiting.prompt,
+            doses: waiting.doses.clone(),
+            memory,
+            logits: Arc::new(run.logits(at).to_vec()),
+            values: run.values(at),
+            begun: 0,
+        });
+        Ok((ready.collect(), run.counted.clone()))
     }
 
     /// One more token for every row.
     fn decode(&mut self) -> Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        let mut memory = std::mem::take(&mut self.memory);
-        let tokens: Vec<&[u32]> = rows.iter().map(|row| &row.completion.tokens[row.fed..=row.fed]).collect();
-        let sequences: Vec<Sequence> = rows.iter().map(Row::next).collect();
-        let capture = Capture::new(&self.inside);
-        let (logits, values) = self.run(&tokens, &sequences, None, &mut memory, capture)?;
+        let (mut rows, mut memory) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.memory));
+        let parts = parts(&self.organism.device, &vec![1; rows.len()]);
+        let jobs = cut(&mut rows, &parts).into_iter().zip(cut(&mut memory, &parts)).collect();
+        let counted = at_once(jobs, |(rows, memory)| self.step(rows, memory))?;
+        counted.iter().for_each(|counted| self.counted.merge(counted));
         (self.rows, self.memory) = (rows, memory);
-        for at in 0..self.rows.len() {
-            let more = self.row_of(&values, at);
-            self.rows[at].values.iter_mut().zip(more).for_each(|(held, more)| held.extend(more));
-        }
-        let (organism, request, choice) = (self.organism, self.request, self.choice);
-        let step = |(row, logits): (&mut Row, &[f32])| {
-            row.fed += 1;
-            if !row.done(request) {
-                row.push(logits, choice, organism, request);
-            }
-        };
-        self.rows.par_iter_mut().zip(logits.par_chunks(organism.config.vocab)).for_each(step);
         Ok(())
     }
 
-    /// Runs tokens; gives the logits of each sequence's last one, and the captured values by site.
-    fn run(
-        &mut self,
-        tokens: &[&[u32]],
-        sequences: &[Sequence],
-        last: Option<Vec<u32>>,
-        memory: &mut [Memory],
-        mut capture: Capture,
-    ) -> Result<(Vec<f32>, Vec<Vec<f32>>)> {
+    /// One more token for some rows.
+    fn step(&self, rows: &mut [Row], memory: &mut [Memory]) -> Result<Firings> {
+        let tokens: Vec<&[u32]> = rows.iter().map(|row| &row.completion.tokens[row.fed..=row.fed]).collect();
+        let sequences: Vec<Sequence> = rows.iter().map(Row::next).collect();
+        let run = self.run(&tokens, &sequences, memory)?;
+        rows.par_iter_mut().enumerate().for_each(|(at, row)| {
+            row.values.iter_mut().zip(run.values(at)).for_each(|(held, more)| held.extend(more));
+            row.fed += 1;
+            if !row.done(self.request) {
+                row.push(run.logits(at), self.choice, self.organism, self.request);
+            }
+        });
+        Ok(run.counted)
+    }
+
+    /// Runs tokens of some sequences.
+    fn run(&self, tokens: &[&[u32]], sequences: &[Sequence], memory: &mut [Memory]) -> Result<Run> {
         let (organism, interventions) = (self.organism, self.interventions);
         let network = interventions.network(organism);
-        let mut tap = Steered::new(interventions, sequences, Part::Body, &mut capture, &mut self.counted);
+        let last = tokens.iter().scan(0, |end, tokens| {
+            *end += tokens.len() as u32;
+            Some(*end - 1)
+        });
+        let last: Vec<u32> = last.collect();
+        let mut counted = Firings::default();
+        let mut capture = Capture::of_tokens(&self.inside, last.clone());
+        let mut tap = Steered::new(interventions, sequences, Part::Body, &mut capture, &mut counted);
         let mut hidden = network.forward(&mut Packed::continued(tokens, memory), &mut tap)?;
-        if let Some(last) = last {
-            hidden = hidden.index_select(&candle_core::Tensor::from_vec(last, tokens.len(), hidden.device())?, 0)?;
+        if hidden.dim(0)? > last.len() {
+            hidden = hidden.index_select(&Tensor::from_vec(last, tokens.len(), hidden.device())?, 0)?;
         }
         let ends: Vec<Sequence> =
             sequences.iter().map(|s| Sequence { first: s.first + s.tokens - 1, tokens: 1, ..*s }).collect();
-        let logits = interventions.edit_logits(network.logits(&hidden)?, &ends, &mut self.counted)?;
-        let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+        let logits = interventions.edit_logits(network.logits(&hidden)?, &ends, &mut counted)?;
+        let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
         let mut values = Vec::with_capacity(self.request.sites.len());
         for site in &self.request.sites {
-            values.push(if *site == Site::Logits { logits.clone() } else { capture.take(*site)? });
+            let numbers = if *site == Site::Logits { logits.clone() } else { capture.take(*site)? };
+            values.push((organism.width(*site), numbers));
         }
-        Ok((logits, values))
-    }
-
-    /// One sequence's vectors, by site.
-    fn row_of(&self, values: &[Vec<f32>], at: usize) -> Vec<Vec<f32>> {
-        let row = |(site, all): (&Site, &Vec<f32>)| {
-            let width = self.organism.width(*site);
-            all[at * width..(at + 1) * width].to_vec()
-        };
-        self.request.sites.iter().zip(values).map(row).collect()
+        Ok(Run { vocabulary: organism.config.vocab, logits, values, counted })
     }
 
     /// Hands finished rows over; gives how many.

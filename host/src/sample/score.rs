@@ -5,11 +5,12 @@ use rayon::prelude::*;
 use crate::model::intervene::{Extent, Firings, Interventions, Part, Sequence, Steered};
 use crate::model::organism::Organism;
 use crate::model::packed::{Memory, Packed};
+use crate::model::parallel::{in_order, lanes};
 use crate::model::site::Untapped;
 use crate::model::{ModelError, Result};
 
 /// Tokens computed together.
-const TOKENS: usize = 2048;
+const TOKENS: usize = 1024;
 /// Bytes of logits held at once.
 const LOGIT_BYTES: usize = 64 << 20;
 
@@ -73,20 +74,29 @@ pub fn score<E: From<ModelError>>(
     }
     let mut counted = Firings::default();
     let units: Vec<(usize, f64)> = (0..rows.len()).flat_map(|row| doses.iter().map(move |dose| (row, *dose))).collect();
-    let mut at = 0;
-    while at < units.len() {
-        let begin = at;
-        let mut tokens = 0;
-        while at < units.len() && (at == begin || tokens + rows[units[at].0].tokens() <= TOKENS) {
-            tokens += rows[units[at].0].tokens();
-            at += 1;
+    let mut passes: Vec<&[(usize, f64)]> = Vec::new();
+    let (mut begin, mut tokens) = (0, 0);
+    for (at, (row, _)) in units.iter().enumerate() {
+        let more = rows[*row].tokens();
+        if at > begin && tokens + more > TOKENS {
+            passes.push(&units[begin..at]);
+            (begin, tokens) = (at, 0);
         }
-        let mut pass = Pass { organism, interventions, rows, units: &units[begin..at], counted: &mut counted };
-        pass.run()?.into_iter().try_for_each(&mut *finished)?;
-        if !progress(at) {
-            return Err(ModelError::Cancelled.into());
-        }
+        tokens += more;
     }
+    passes.push(&units[begin..]);
+    let run = |units: &&[(usize, f64)]| {
+        let mut counted = Firings::default();
+        let scored = Pass { organism, interventions, rows, units, counted: &mut counted }.run()?;
+        Ok((units.len(), scored, counted))
+    };
+    let mut done = 0;
+    in_order::<_, _, E>(&passes, lanes(&organism.device), run, |(count, scored, fired)| {
+        scored.into_iter().try_for_each(&mut *finished)?;
+        counted.merge(&fired);
+        done += count;
+        if progress(done) { Ok(()) } else { Err(ModelError::Cancelled.into()) }
+    })?;
     counted.check(&planned)?;
     Ok(counted)
 }

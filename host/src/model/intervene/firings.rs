@@ -27,6 +27,11 @@ impl Firings {
         *self.counts.entry((number, place)).or_default() += tokens;
     }
 
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        other.counts.iter().for_each(|((number, place), tokens)| self.add(*number, *place, *tokens));
+    }
+
     /// Adds what the plan says of one sequence, computed from lengths, positions and strength alone.
     pub fn plan(&mut self, interventions: &Interventions, sequence: &Sequence, part: Part) {
         let (first, end) = (sequence.first, sequence.first + sequence.tokens);
