@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::thread::{self, JoinHandle};
 
 use blake3::Hasher;
 
@@ -9,6 +10,8 @@ use super::manifest::Span;
 
 /// Bytes collected before they go to the system and to the hashers together.
 const BUFFER: usize = 2 << 20;
+/// Bytes after which the disk is asked to begin, so that little is left to wait for at the end.
+const SYNC: u64 = 32 << 20;
 
 /// Appends to a file; [`end_span`](Self::end_span) cuts the bytes so far into a hashed span.
 #[derive(Debug)]
@@ -19,6 +22,9 @@ pub(crate) struct HashedFile {
     span: Hasher,
     span_start: u64,
     written: u64,
+    /// Bytes that the disk has been asked for, and the thread that waits for them.
+    asked: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl HashedFile {
@@ -30,6 +36,8 @@ impl HashedFile {
             span: Hasher::new(),
             span_start: 0,
             written: 0,
+            asked: 0,
+            syncing: None,
         }
     }
 
@@ -48,12 +56,28 @@ impl HashedFile {
         };
         self.span.reset();
         self.span_start = self.written;
+        if self.written - self.asked >= SYNC {
+            self.synced()?;
+            let file = self.file.try_clone()?;
+            self.syncing = Some(thread::spawn(move || file.sync_data()));
+            self.asked = self.written;
+        }
         Ok(span)
+    }
+
+    /// Waits until the disk has what it was asked for.
+    fn synced(&mut self) -> io::Result<()> {
+        match self.syncing.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(io::Error::other("the thread that waits for the disk ended early")),
+            None => Ok(()),
+        }
     }
 
     /// Makes the bytes durable; gives the length and BLAKE3 of the whole file.
     pub(crate) fn finish(mut self) -> io::Result<(u64, String)> {
         self.drain()?;
+        self.synced()?;
         self.file.sync_all()?;
         Ok((self.written, self.whole.finalize().to_hex().to_string()))
     }
@@ -73,10 +97,15 @@ impl HashedFile {
             span.update(bytes);
             whole.update(bytes);
         };
-        let (result, ()) = if bytes.len() < BUFFER / 16 {
-            (file.write_all(bytes), hash())
+        let result = if bytes.len() < BUFFER / 16 {
+            hash();
+            file.write_all(bytes)
         } else {
-            rayon::join(|| file.write_all(bytes), hash)
+            // A thread of its own: those of the pool may be busy with a model for a while.
+            thread::scope(|scope| {
+                scope.spawn(hash);
+                file.write_all(bytes)
+            })
         };
         self.written += bytes.len() as u64;
         result

@@ -11,8 +11,8 @@ use super::panels::Panels;
 use super::slices::{numbers, with_numbers};
 use super::tile::{COLUMNS, Start, Strided, Target, multiply};
 
-/// Summed index per block: a block of a panel stays in the first cache.
-const DEPTH: usize = 256;
+/// Most of the summed index per block. Longer than the first cache holds: sums leave the registers less often.
+const DEPTH: usize = 512;
 /// Rows of `x` per block: with `DEPTH` columns they stay in the second cache.
 const HEIGHT: usize = 280;
 
@@ -38,6 +38,7 @@ pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) ->
         return result;
     }
     let target = Target::new(&mut result, out);
+    let blocks = inner.div_ceil(DEPTH);
     // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight.
     let parts = (4 * rayon::current_num_threads()).min(weight.count());
     (0..parts).into_par_iter().for_each(|part| {
@@ -45,8 +46,8 @@ pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) ->
         let mut scratch = Vec::new();
         for row in (0..rows).step_by(HEIGHT) {
             let height = HEIGHT.min(rows - row);
-            for depth in (0..inner).step_by(DEPTH) {
-                let end = (depth + DEPTH).min(inner);
+            for block in 0..blocks {
+                let (depth, end) = (block * inner / blocks, (block + 1) * inner / blocks);
                 for panel in panels.clone() {
                     let column = panel * COLUMNS;
                     let start = if depth > 0 { Start::Held } else { Start::Zero };
