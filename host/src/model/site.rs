@@ -164,8 +164,11 @@ impl Tap for Capture {
     fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor> {
         if self.wanted.contains(&site) {
             let kept = match &self.tokens {
-                Some(tokens) => value.index_select(&Tensor::from_slice(tokens, tokens.len(), value.device())?, 0)?,
-                None => value.clone(),
+                // As a rule every token is wanted.
+                Some(tokens) if !tokens.iter().copied().eq(0..value.dims()[0] as u32) => {
+                    value.index_select(&Tensor::from_slice(tokens, tokens.len(), value.device())?, 0)?
+                }
+                _ => value.clone(),
             };
             self.taken.insert(site, kept);
         }

@@ -7,19 +7,21 @@ use std::f32::consts::LOG2_E;
 /// Cody and Waite's reduction by multiples of ln 2 and a polynomial of degree 6 (Moshier, Cephes, `expf`).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    /// Adding and subtracting it rounds to a whole number.
+    /// 1.5 * 2^23: adding it rounds to a whole number, which the low bits then hold.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
-    let n = x.mul_add(LOG2_E, ROUND) - ROUND;
+    let shifted = x.mul_add(LOG2_E, ROUND);
+    let n = shifted - ROUND;
     let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, x));
     let mut p = 1.987_569_1e-4;
     for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = r.mul_add(p, c);
     }
     let p = (r * r).mul_add(p, r) + 1.0;
-    p * f32::from_bits(((n as i32 + 127) << 23) as u32)
+    // 2^n by its exponent's bits: a conversion to an integer, which saturates, is not vectorised.
+    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1f32.to_bits()))
 }
 
 /// Hyperbolic tangent within 2e-7 absolute.

@@ -1,6 +1,7 @@
 //! Products with a frozen weight in panels, split over threads so that each reads its part of the weight once.
 #![expect(unsafe_code, reason = "threads fill columns of one result")]
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
@@ -8,7 +9,7 @@ use rayon::prelude::*;
 
 use super::gemm::{View, gemm};
 use super::panels::Panels;
-use super::slices::{numbers, with_numbers};
+use super::slices::{filled, numbers, with_numbers};
 use super::tile::{COLUMNS, Start, Strided, Target, multiply};
 
 /// Most of the summed index per block. Longer than the first cache holds: sums leave the registers less often.
@@ -33,11 +34,16 @@ struct Product {
 pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) -> Vec<f32> {
     let [out, inner] = weight.shape();
     assert_eq!(x.len(), rows * inner, "x has rows of the weight's width");
-    let mut result = vec![0f32; rows * out];
     if rows == 0 || inner == 0 {
-        return result;
+        return vec![0.0; rows * out];
     }
-    let target = Target::new(&mut result, out);
+    // SAFETY: the panels cover all columns, and `fill` writes all rows of each.
+    unsafe { filled(rows * out, |result| fill(result, x, rows, weight, bias)) }
+}
+
+fn fill(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) {
+    let [out, inner] = weight.shape();
+    let target = Target::unwritten(result, out);
     let blocks = inner.div_ceil(DEPTH);
     // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight.
     let parts = (4 * rayon::current_num_threads()).min(weight.count());
@@ -62,7 +68,6 @@ pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) ->
             }
         }
     });
-    result
 }
 
 impl CustomOp1 for Product {

@@ -1,4 +1,7 @@
-//! Access to the numbers of a CPU tensor.
+//! Access to the numbers of a CPU tensor, and new ones.
+#![expect(unsafe_code, reason = "results are not zeroed before they are written")]
+
+use std::mem::MaybeUninit;
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
@@ -19,4 +22,17 @@ pub fn with_numbers<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<T>) -> 
         candle_core::Storage::Cpu(cpu) => f(numbers(cpu, layout)?),
         _ => bail!("the kernels take CPU tensors"),
     }
+}
+
+/// `len` numbers from `fill`; zeroing them first would cost about as much as a small operation itself.
+///
+/// # Safety
+///
+/// `fill` writes every number.
+pub unsafe fn filled(len: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut numbers = Vec::with_capacity(len);
+    fill(&mut numbers.spare_capacity_mut()[..len]);
+    // SAFETY: the capacity is there, and the caller promises that every number was written.
+    unsafe { numbers.set_len(len) };
+    numbers
 }

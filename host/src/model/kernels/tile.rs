@@ -4,6 +4,8 @@
 //! however the sum is cut into blocks. A row therefore has the same bits alone, in any batch, and continued from a cache.
 #![expect(unsafe_code, reason = "vector instructions and disjoint parts of one result")]
 
+use std::mem::MaybeUninit;
+
 /// Columns of a panel.
 pub const COLUMNS: usize = 32;
 /// Most rows of one tile: 28 of the 32 vector registers hold sums.
@@ -43,6 +45,11 @@ impl Target {
     /// All of `numbers`, as rows that are `stride` apart.
     pub fn new(numbers: &mut [f32], stride: usize) -> Self {
         Self { start: numbers.as_mut_ptr(), len: numbers.len(), stride }
+    }
+
+    /// The same of numbers that are not there yet: sums start from [`Start::Zero`] first.
+    pub fn unwritten(numbers: &mut [MaybeUninit<f32>], stride: usize) -> Self {
+        Self { start: numbers.as_mut_ptr().cast(), len: numbers.len(), stride }
     }
 
     /// The same place with rows `stride` apart.
