@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use emhost_abi::wire::{Message, Row};
+use emhost_abi::wire::{EditOp, Intervention, Message, Row};
 
-use super::error::Result;
+use super::error::ModelError;
 use super::files::Files;
+use super::intervene::{Extent, Firings, Interventions, Part, Sequence, Steered};
+use super::linear::Placement;
 use super::organism::{AdapterFolder, Organism};
 use super::packed::Packed;
-use super::site::{BlockSite, Site, Tap};
+use super::site::{BlockSite, Capture, Site};
 use super::weights::to_safetensors;
+use crate::sample::{Completion, Prompt, Request, sample, sample_steered};
 
 /// The bar of the reference, absolute: float32, another order of summation.
 const BAR: f32 = 2e-4;
@@ -36,6 +39,16 @@ macro_rules! checkpoints {
             #[test]
             fn sixteen_greedy_tokens_equal_transformers() {
                 Golden::read(stringify!($name)).check_greedy();
+            }
+
+            #[test]
+            fn the_composed_path_equals_transformers() {
+                Golden::read(stringify!($name)).check_composed();
+            }
+
+            #[test]
+            fn a_row_alone_has_the_bits_of_a_row_in_a_batch() {
+                Golden::read(stringify!($name)).check_batches();
             }
 
             #[test]
@@ -131,27 +144,96 @@ impl Golden {
 
     fn check_edits(&self) {
         let organism = self.organism();
-        let vector = self.values["vector"].unsqueeze(0).unwrap();
-        let unit = vector.broadcast_div(&vector.sqr().unwrap().sum_all().unwrap().sqrt().unwrap()).unwrap();
-        let steer = |block: usize, x: Tensor| if block == 1 { x.broadcast_add(&(&vector * 3.0)?) } else { Ok(x) };
-        let ablate = |_: usize, x: Tensor| x.matmul(&unit.t()?)?.broadcast_mul(&unit).and_then(|along| x - along);
-        for (name, edit) in [("steered.logits", &steer as &Edit), ("ablated_all.logits", &ablate)] {
-            let mut tap = Edited { edit, logits: None };
+        let vector = self.values["vector"].to_vec1::<f32>().unwrap();
+        let add = Intervention { scale: 3.0, ..Intervention::new(EditOp::Add, "blocks.1.resid_post", vector.clone()) };
+        let ablate = Intervention::new(EditOp::ProjectOut, "blocks.*.resid_post", vector);
+        let whole = |row: &Vec<u32>| {
+            let extent = Extent { prompt: row.len(), answer: [row.len(); 2], len: Some(row.len()) };
+            Sequence { first: 0, tokens: row.len(), extent, strength: 1.0 }
+        };
+        let sequences: Vec<Sequence> = self.rows.iter().map(whole).collect();
+        for (name, edit) in [("steered.logits", add), ("ablated_all.logits", ablate)] {
+            let interventions = Interventions::resolve(&organism, &[edit], &[1.0]).unwrap();
+            let (mut capture, mut firings) = (Capture::new(&[Site::Logits]), Firings::default());
+            let mut tap = Steered::new(&interventions, &sequences, Part::Whole, &mut capture, &mut firings);
             organism.network.forward(&mut Packed::whole(&self.sequences()), &mut tap).unwrap();
-            self.compare(name, &tap.logits.unwrap());
+            self.compare(name, &capture.taken[&Site::Logits]);
         }
     }
 
     fn check_greedy(&self) {
-        let organism = self.organism();
-        let mut row = self.rows[0].clone();
-        for _ in 0..16 {
-            let capture = organism.capture(&[&row], &[Site::Logits]).unwrap();
-            let last = capture.taken[&Site::Logits].get(row.len() - 1).unwrap();
-            row.push(last.argmax(0).unwrap().to_scalar().unwrap());
-        }
+        self.check_greedy_of(&self.organism());
+    }
+
+    fn check_greedy_of(&self, organism: &Organism) {
+        let prompts = vec![Prompt::new("greedy", self.rows[0].clone())];
+        let request = Request { prompts, temperature: 0.0, max_new_tokens: 16, ..Request::default() };
+        let tokens = &sample(organism, &request, &mut |_| true).unwrap()[0].tokens;
         let theirs = self.values["greedy"].to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap();
-        assert_eq!(row[self.rows[0].len()..], theirs, "{}", self.name);
+        assert_eq!(*tokens, theirs[..tokens.len()], "{}", self.name);
+        assert!(tokens.len() == 16 || organism.end_tokens.contains(&tokens[tokens.len() - 1]), "{}", self.name);
+    }
+
+    /// The path of other devices and types, which is composed of candle's operations.
+    fn check_composed(&self) {
+        let placement = Placement { device: Device::Cpu, dtype: DType::F64, learns: false };
+        let folder = checkpoint(self.name);
+        let organism = Organism::placed(&Files::Folder(folder.path().to_owned()), &[], &placement).unwrap();
+        let sites = [Site::Block(1, BlockSite::ResidPost), Site::Logits];
+        let capture = organism.capture(&self.sequences(), &sites).unwrap();
+        for site in sites {
+            self.compare(&site.to_string(), &capture.taken[&site].to_dtype(DType::F32).unwrap());
+        }
+        self.check_greedy_of(&organism);
+    }
+
+    /// A row alone has the bits of a row among 32 others of any length: every site, and sampled tokens with theirs.
+    fn check_batches(&self) {
+        let organism = self.organism();
+        let (row, vocabulary) = (&self.rows[0], organism.config.vocab as u32);
+        let mut rows: Vec<Vec<u32>> = (0..31u32)
+            .map(|at| {
+                let tokens = row.iter().cycle().map(|token| (token + 7 * at + 1) % vocabulary);
+                tokens.take(1 + (5 * at as usize) % 23).collect()
+            })
+            .collect();
+        rows.insert(13, row.clone());
+        let all = ["embed", "blocks.*.resid_pre", "blocks.*.attn_out", "blocks.*.resid_mid", "blocks.*.mlp_out"];
+        let patterns = all.iter().chain(&["blocks.*.resid_post", "final_norm", "logits"]);
+        let sites =
+            Site::select(&patterns.map(|p| (*p).to_owned()).collect::<Vec<_>>(), organism.config.blocks).unwrap();
+        let bits = |numbers: &[f32]| numbers.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+
+        let alone = organism.capture(&[row], &sites).unwrap();
+        let batch = organism.capture(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>(), &sites).unwrap();
+        let start: usize = rows[..13].iter().map(Vec::len).sum();
+        for site in &sites {
+            let (alone, width) = (alone.numbers(*site).unwrap(), organism.width(*site));
+            let batch = batch.numbers(*site).unwrap();
+            let batch = &batch[start * width..][..row.len() * width];
+            assert!(bits(&alone) == bits(batch), "{} {site}", self.name);
+        }
+
+        let prompts = |rows: &[Vec<u32>]| -> Vec<Prompt> {
+            rows.iter().map(|row| Prompt::new(format!("{row:?}"), row.clone())).collect()
+        };
+        let of_row = |prompts: Vec<Prompt>, at: usize| {
+            let request = Request { prompts, n: 2, max_new_tokens: 12, sites: sites.clone(), ..Request::default() };
+            let mut kept = Vec::new();
+            let mut keep = |completion: Completion, values: Vec<Vec<f32>>| {
+                if completion.prompt == at {
+                    let values: Vec<Vec<u32>> = values.iter().map(|values| bits(values)).collect();
+                    kept.push((completion.sample, completion.tokens, values));
+                }
+                Ok::<(), ModelError>(())
+            };
+            sample_steered(&organism, &request, &Interventions::default(), &mut keep, &mut |_| true).unwrap();
+            kept.sort_by_key(|(sample, ..)| *sample);
+            kept
+        };
+        let alone = of_row(prompts(&rows[13..14]), 0);
+        assert_eq!(alone.len(), 2);
+        assert!(alone == of_row(prompts(&rows), 13), "{}: sampled with others", self.name);
     }
 
     fn check_adapter(&self) {
@@ -173,28 +255,6 @@ impl Golden {
 }
 
 /// A change of the stream that leaves a block.
-type Edit<'a> = dyn Fn(usize, Tensor) -> candle_core::Result<Tensor> + 'a;
-
-struct Edited<'a> {
-    edit: &'a Edit<'a>,
-    logits: Option<Tensor>,
-}
-
-impl Tap for Edited<'_> {
-    fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor> {
-        match site {
-            Site::Block(block, BlockSite::ResidPost) => return Ok((self.edit)(block, value)?),
-            Site::Logits => self.logits = Some(value.clone()),
-            _ => {}
-        }
-        Ok(value)
-    }
-
-    fn wants_logits(&self) -> bool {
-        true
-    }
-}
-
 #[test]
 fn every_checkpoint_in_the_folder_is_checked() {
     let folders = golden_folder().read_dir().unwrap().map(|entry| entry.unwrap().path());

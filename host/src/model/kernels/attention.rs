@@ -143,7 +143,8 @@ unsafe fn tile(
 ) {
     let (heads, rows) = (look.heads, positions.len());
     let first = positions.iter().map(|p| look.visible(*p).start).min().unwrap_or(0) / PAGE;
-    let last = positions.iter().max().map_or(0, |p| p / PAGE);
+    let end = positions.iter().max().map_or(0, |p| p + 1);
+    let last = end.saturating_sub(1) / PAGE;
     let width = (last + 1 - first) * PAGE;
     scores.clear();
     scores.resize(rows * width, 0.0);
@@ -157,9 +158,10 @@ unsafe fn tile(
     for page in first..=last {
         let weights = Strided { numbers: &scores[(page - first) * PAGE..], stride: width };
         let start = if page == first { Start::Zero } else { Start::Held };
+        let depth = PAGE.min(end - page * PAGE);
         for column in (0..heads.dim).step_by(COLUMNS) {
             let values = pages.values(page, kv, column, heads);
-            let sizes = [rows, PAGE, COLUMNS.min(heads.dim - column)];
+            let sizes = [rows, depth, COLUMNS.min(heads.dim - column)];
             // SAFETY: the caller's promise.
             unsafe { multiply(sizes, weights, values, out.at(0, column), start, None) };
         }
