@@ -7,7 +7,7 @@ mod patch;
 mod plan;
 mod scaled;
 mod tap;
-mod vector_file;
+mod vector;
 
 #[cfg(test)]
 mod tests;
@@ -16,4 +16,4 @@ pub use extent::{Chosen, Extent};
 pub use firings::Firings;
 pub use plan::Interventions;
 pub use tap::{Part, Sequence, Steered};
-pub use vector_file::{digest, read_vector};
+pub use vector::{digest, read_vector};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::extent::{Chosen, Extent};
 use super::patch::Source;
-use super::vector_file::{digest, vector};
+use super::vector::{digest, vector};
 use crate::model::network::Network;
 use crate::model::organism::Organism;
 use crate::model::site::Site;

@@ -14,6 +14,7 @@ use crate::model::organism::{AdapterFolder, Organism};
 use crate::model::site::Site;
 use crate::model::text::Encoded;
 use crate::rng::Stream;
+use crate::vector::{Direction, Named};
 
 const EVERY: Look = Look { tokens: Tokens::All, pooling: Pooling::None };
 
@@ -123,39 +124,6 @@ fn each_operation_equals_its_formula_and_the_composed_form() {
 
 fn touched_rank(token: usize) -> usize {
     [0, 2, 1, 0, 0][token]
-}
-
-#[test]
-fn steered_and_ablated_logits_equal_transformers() {
-    for family in ["qwen2", "qwen2_tied"] {
-        let path = folder(family).join("golden.safetensors");
-        let golden = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
-        let organism = Organism::load(&Files::Folder(folder(family)), &[], &Device::Cpu).unwrap();
-        let vector = golden["vector"].to_vec1::<f32>().unwrap();
-        let ids = golden["input_ids"].to_dtype(candle_core::DType::U32).unwrap().to_vec2::<u32>().unwrap();
-        let rows: Vec<Encoded> = ids
-            .iter()
-            .zip([12, 9, 5])
-            .map(|(ids, len)| Encoded { tokens: ids[..len].to_vec(), prompt: len, ..Encoded::default() })
-            .collect();
-        let steered =
-            Intervention { scale: 3.0, ..Intervention::new(EditOp::Add, "blocks.1.resid_post", vector.clone()) };
-        let ablated = Intervention::new(EditOp::ProjectOut, "blocks.*.resid_post", vector);
-        for (edit, name) in [(steered, "steered.logits"), (ablated, "ablated_all.logits")] {
-            let rows: Vec<(&Encoded, f64)> = rows.iter().map(|row| (row, 1.0)).collect();
-            let ours = run(&organism, &[edit], &rows, &["logits"]).unwrap();
-            assert!(tokens_edited(&ours).iter().all(|tokens| *tokens == 26));
-            let mut at = 0;
-            for (number, (row, _)) in rows.iter().enumerate() {
-                let theirs = golden[name].get(number).unwrap().narrow(0, 0, row.tokens.len()).unwrap();
-                let theirs = theirs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                let worst = worst(&ours.0.values[0][at..at + theirs.len()], &theirs);
-                // The bar of the reference: float32, another order of summation.
-                assert!(worst < 2e-4, "{family} {name} row {number}: {worst}");
-                at += theirs.len();
-            }
-        }
-    }
 }
 
 #[test]
@@ -314,7 +282,7 @@ fn what_does_not_fit_is_an_error_that_names_it() {
     check(add("blocks.9.resid_post", vec![1.0; 64]), "blocks.9.resid_post");
     check(add("blocks.1.resid_post", vec![f32::NAN; 64]), "NaN");
     check(Intervention { sites: Vec::new(), ..add("", vec![1.0; 64]) }, "names no sites");
-    check(Intervention { values: None, ..add("embed", Vec::new()) }, "`vector` or `values`");
+    check(Intervention { values: None, ..Intervention::new(EditOp::Add, "embed", Vec::new()) }, "`vector` or `values`");
     check(Intervention { vector: Some("a#b".to_owned()), ..add("embed", vec![1.0; 64]) }, "not both");
     check(
         Intervention { values: None, vector: Some("missing.safetensors#v".to_owned()), ..add("embed", vec![]) },
@@ -329,10 +297,27 @@ fn what_does_not_fit_is_an_error_that_names_it() {
 
 #[test]
 fn vectors_are_read_by_file_and_name() {
-    let path = folder("qwen2").join("golden.safetensors");
-    let read = |name: &str| super::read_vector(&format!("{}#{name}", path.display()));
-    assert_eq!(read("vector").unwrap().len(), 64);
-    assert!(read("vectors").unwrap_err().to_string().contains("steered.logits"), "the error lists what there is");
-    assert!(read("logits").unwrap_err().to_string().contains("[3, 12, 512]"));
-    assert!(super::read_vector("no name").unwrap_err().to_string().contains("FILE#NAME"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("direction.safetensors").display().to_string();
+    let named = |name: &str, value: f32| Named {
+        name: name.to_owned(),
+        direction: Direction::new(vec![value; 64], "blocks.1.resid_post"),
+    };
+    crate::vector::write(&path, &[named("bad", 2.0), named("good", -1.0)]).unwrap();
+    let organism = organism(&[]);
+    let read = |reference: String| {
+        let edit = Intervention {
+            vector: Some(reference),
+            values: None,
+            ..Intervention::new(EditOp::Add, "embed", Vec::new())
+        };
+        let row = row("a", 5, 5);
+        run(&organism, &[edit], &[(&row, 1.0)], &["embed"]).map(|run| run.0.values)
+    };
+    let row = row("a", 5, 5);
+    let given = Intervention::new(EditOp::Add, "embed", vec![-1.0; 64]);
+    let given = run(&organism, &[given], &[(&row, 1.0)], &["embed"]).unwrap().0.values;
+    assert_eq!(read(format!("{path}#good")).unwrap(), given);
+    assert!(read(format!("{path}#ugly")).unwrap_err().to_string().contains("good"), "the error lists what there is");
+    assert!(read("no file".to_owned()).unwrap_err().to_string().contains("no file"));
 }
