@@ -13,6 +13,8 @@ pub struct Settings {
     pub runs: PathBuf,
     /// Folder of results that runs share.
     pub store: PathBuf,
+    /// Where models run: `auto`, `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
+    pub device: String,
     /// Seconds that a plugin has to stop after an interrupt.
     pub grace_seconds: u64,
 }
@@ -22,7 +24,7 @@ pub struct Settings {
 #[error("configuration: {0}")]
 pub struct ConfigError(#[from] config::ConfigError);
 
-const BUILT_IN: &str = "runs = \"runs\"\nstore = \".emhost\"\ngrace_seconds = 30\n";
+const BUILT_IN: &str = "runs = \"runs\"\nstore = \".emhost\"\ndevice = \"auto\"\ngrace_seconds = 30\n";
 
 /// One layer: where it comes from, and what it holds.
 struct Layer {
@@ -43,7 +45,7 @@ pub fn settings(flags: &[String]) -> Result<Settings, ConfigError> {
 pub fn origins(flags: &[String]) -> Result<Vec<(String, String, String)>, ConfigError> {
     settings(flags)?;
     let layers = layers(flags)?;
-    let keys = ["runs", "store", "grace_seconds"];
+    let keys = ["runs", "store", "device", "grace_seconds"];
     let find = |key: &str| {
         layers.iter().rev().find_map(|layer| Some((layer.source.get_string(key).ok()?, layer.origin.clone())))
     };
@@ -65,7 +67,7 @@ fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {
         let source = Config::builder().add_source(File::from(path.clone()).format(FileFormat::Toml)).build()?;
         layers.push(Layer { origin: path.display().to_string(), source });
     }
-    let known = ["EMHOST_RUNS", "EMHOST_STORE", "EMHOST_GRACE_SECONDS"];
+    let known = ["EMHOST_RUNS", "EMHOST_STORE", "EMHOST_DEVICE", "EMHOST_GRACE_SECONDS"];
     let set = std::env::vars().filter(|(name, _)| known.contains(&name.as_str())).collect();
     let environment = Environment::with_prefix("EMHOST").prefix_separator("_").source(Some(set));
     layers.push(Layer { origin: "environment".to_owned(), source: Config::builder().add_source(environment).build()? });

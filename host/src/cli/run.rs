@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::args::CliError;
 use crate::config::Settings;
+use crate::model::device;
 use crate::plugins::{self, find, places};
 use crate::report::headline_text;
-use crate::run::{self, Interrupt, Options, ProgressMode, Recipe};
+use crate::run::{self, Interrupt, Options, ProgressMode, Recipe, RunError};
 
 /// Run a study, or go on with it.
 ///
@@ -53,6 +54,7 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
         store: settings.store.clone(),
         fresh: args.fresh,
         progress: args.progress,
+        device: device(&settings.device).map_err(RunError::from)?,
         command: typed(),
     };
     let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds))

@@ -11,7 +11,7 @@ use super::args::CliError;
 use super::target::Target;
 use crate::config::Settings;
 use crate::inference::{Plan, Steering, describe_firings, find};
-use crate::model::Device;
+use crate::model::device;
 use crate::model::organism::Organism;
 use crate::rows;
 use crate::run::{Interrupt, Progress, ProgressMode, RunError};
@@ -20,7 +20,8 @@ use crate::store::Stages;
 /// Which model over which rows.
 #[derive(Debug, Args)]
 pub(super) struct Input {
-    /// Model: `embedded`, or a folder that holds a Hugging Face checkpoint
+    /// Model: `embedded`, a folder that holds a Hugging Face checkpoint, or `ORG/NAME[@REVISION]` in the local
+    /// hub cache
     #[arg(long, value_name = "MODEL")]
     model: String,
     /// PEFT adapter, a folder; may be given several times, applied in order
@@ -76,7 +77,7 @@ impl Input {
         let stored = model.adapters.iter().any(|adapter| adapter.starts_with("stage:"));
         let stages = stored.then(|| Stages::open(settings.store.join("stages"))).transpose()?;
         let (files, adapters) = find(&model, stages.as_ref())?;
-        let organism = Organism::load(&files, &adapters, &Device::Cpu)?;
+        let organism = Organism::load(&files, &adapters, &device(&settings.device)?)?;
         Ok(Loaded { organism, model, digest: rows::digest(&rows), rows, steering })
     }
 }

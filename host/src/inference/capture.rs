@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::acts::{batch, schema, table, token_lists};
 use super::explain::{Plan, measure};
 use super::steering::Steering;
-use crate::model::NUMERICS;
 use crate::model::activations::{Activations, Look, Unit, Wanted, activations, passes, planned};
 use crate::model::intervene::{Firings, Interventions};
+use crate::model::numerics;
 use crate::model::organism::Organism;
 use crate::model::parallel::{in_order, lanes};
 use crate::model::site::Site;
@@ -75,7 +75,7 @@ impl<'a> CaptureTask<'a> {
             "sites": names,
             "views": self.names,
             "dtype": dtype,
-            "numerics": NUMERICS,
+            "numerics": numerics(&self.organism.device),
         });
         self.steering.key(&self.interventions, &mut inputs);
         inputs

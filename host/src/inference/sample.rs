@@ -13,7 +13,7 @@ use crate::model::intervene::Interventions;
 use crate::model::organism::Organism;
 use crate::model::site::Site;
 use crate::model::text::Encoded;
-use crate::model::{ModelError, NUMERICS};
+use crate::model::{ModelError, numerics};
 use crate::run::RunError;
 use crate::sample::{Completion, Prompt, Request, row_limit, sample_steered};
 use crate::store::{Card, Dataset, DatasetWriter};
@@ -67,7 +67,7 @@ impl<'a> SampleTask<'a> {
             "min_new_tokens": request.min_new_tokens,
             "seed": request.seed,
             "sites": request.sites.iter().map(Site::to_string).collect::<Vec<_>>(),
-            "numerics": NUMERICS,
+            "numerics": numerics(&self.organism.device),
         });
         self.steering.key(&self.interventions, &mut inputs);
         inputs

@@ -10,7 +10,7 @@ use super::steering::Steering;
 use crate::model::intervene::Interventions;
 use crate::model::organism::Organism;
 use crate::model::text::Encoded;
-use crate::model::{ModelError, NUMERICS};
+use crate::model::{ModelError, numerics};
 use crate::run::RunError;
 use crate::sample::{Scored, Scoring, score};
 
@@ -41,7 +41,8 @@ impl<'a> ScoreTask<'a> {
 
     /// Everything that decides the result; `rows` is their digest.
     pub fn inputs(&self, rows: &str) -> Value {
-        let mut inputs = json!({ "organism": self.organism.digest, "rows": rows, "numerics": NUMERICS });
+        let numerics = numerics(&self.organism.device);
+        let mut inputs = json!({ "organism": self.organism.digest, "rows": rows, "numerics": numerics });
         self.steering.key(&self.interventions, &mut inputs);
         inputs
     }

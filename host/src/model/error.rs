@@ -28,6 +28,14 @@ pub enum ModelError {
         /// What is there, and the command that downloads it.
         problem: String,
     },
+    /// The device that a setting names cannot be used.
+    #[error("use device `{device}`: {problem}")]
+    Device {
+        /// The setting.
+        device: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A configuration or tokenizer file has a value that the engine does not know or cannot use.
     #[error("use `{file}` of {model}: {problem}")]
     Unsupported {

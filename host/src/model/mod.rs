@@ -3,6 +3,7 @@
 pub mod activations;
 pub mod adapter;
 pub mod config;
+mod device;
 mod error;
 pub mod families;
 pub mod files;
@@ -25,10 +26,8 @@ pub(crate) mod golden_tests;
 #[cfg(test)]
 mod text_tests;
 
+pub use device::{device, numerics};
 pub use error::{ModelError, Result};
 
 /// Where models run.
 pub use candle_core::Device;
-
-/// Version of the engine's arithmetic: part of every stage's key, raised when results change.
-pub const NUMERICS: u32 = 2;

@@ -27,6 +27,8 @@ pub struct Options {
     pub fresh: bool,
     /// How progress is shown.
     pub progress: ProgressMode,
+    /// Where models run.
+    pub device: Device,
     /// The command as typed, for the report.
     pub command: String,
 }
@@ -64,7 +66,7 @@ pub fn run(
         stages: Stages::open(options.store.join("stages"))?,
         progress: Progress::new(options.progress),
         interrupt,
-        device: Device::Cpu,
+        device: options.device.clone(),
     });
     let lab = Arc::new(Lab::new(shared.clone()));
     let running = plugin.create(&Value::Object(recipe.params.clone()).to_string(), lab.clone())?;

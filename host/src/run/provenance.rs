@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::folder::RunFolder;
 use super::{Options, Recipe, RunError};
-use crate::model::NUMERICS;
+use crate::model::numerics;
 use crate::plugins::LoadedPlugin;
 
 /// The record of a run.
@@ -28,8 +28,8 @@ pub struct RunRecord {
     pub about: String,
     /// The host's version.
     pub emhost: String,
-    /// Version of the engine's arithmetic.
-    pub numerics: u32,
+    /// Version of the engine's arithmetic, and the device where it is not the CPU.
+    pub numerics: String,
     /// The parameters that were set; the rest are the plugin's defaults.
     pub params: Map<String, Value>,
     /// The recipe as TOML.
@@ -54,7 +54,7 @@ impl RunRecord {
             "plugin": manifest.name,
             "plugin_digest": plugin.digest(),
             "params": recipe.params,
-            "numerics": NUMERICS,
+            "numerics": numerics(&options.device),
         });
         let digest = blake3::hash(identity.to_string().as_bytes()).to_hex();
         Self {
@@ -65,7 +65,7 @@ impl RunRecord {
             plugin_abi: format!("{}.{}", tag.major, tag.minor),
             about: manifest.about.clone(),
             emhost: crate::VERSION.to_owned(),
-            numerics: NUMERICS,
+            numerics: numerics(&options.device),
             params: recipe.params.clone(),
             recipe: recipe.to_toml(),
             command: options.command.clone(),

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::choose::Choice;
 use super::request::{Completion, Request};
 use crate::model::intervene::{Extent, Firings, Interventions, Part, Sequence, Steered};
+use crate::model::kernels::with_numbers;
 use crate::model::organism::Organism;
 use crate::model::packed::{Memory, Packed};
 use crate::model::parallel::{at_once, cut, parts};
@@ -121,18 +122,14 @@ struct Row {
 
 /// What a forward pass gives for the last token of each sequence.
 struct Run {
-    vocabulary: usize,
-    logits: Vec<f32>,
+    /// `[sequences, vocabulary]`, f32 on the CPU.
+    logits: Tensor,
     /// Width and vectors, by site.
     values: Vec<(usize, Vec<f32>)>,
     counted: Firings,
 }
 
 impl Run {
-    fn logits(&self, at: usize) -> &[f32] {
-        &self.logits[at * self.vocabulary..][..self.vocabulary]
-    }
-
     fn values(&self, at: usize) -> Vec<Vec<f32>> {
         self.values.iter().map(|(width, all)| all[at * width..][..*width].to_vec()).collect()
     }
@@ -264,11 +261,13 @@ impl<'a> Batch<'a> {
         let sequences: Vec<Sequence> = waiting.iter().map(sequence).collect();
         let mut memory = vec![Memory::empty(self.organism.config.blocks); waiting.len()];
         let run = self.run(&prompts, &sequences, &mut memory)?;
+        let vocabulary = self.organism.config.vocab;
+        let logits = run.logits.flatten_all()?.to_vec1::<f32>()?;
         let ready = waiting.iter().zip(memory).enumerate().map(|(at, (waiting, memory))| Ready {
             prompt: waiting.prompt,
             doses: waiting.doses.clone(),
             memory,
-            logits: Arc::new(run.logits(at).to_vec()),
+            logits: Arc::new(logits[at * vocabulary..][..vocabulary].to_vec()),
             values: run.values(at),
             begun: 0,
         });
@@ -291,13 +290,17 @@ impl<'a> Batch<'a> {
         let tokens: Vec<&[u32]> = rows.iter().map(|row| &row.completion.tokens[row.fed..=row.fed]).collect();
         let sequences: Vec<Sequence> = rows.iter().map(Row::next).collect();
         let run = self.run(&tokens, &sequences, memory)?;
-        rows.par_iter_mut().enumerate().for_each(|(at, row)| {
-            row.values.iter_mut().zip(run.values(at)).for_each(|(held, more)| held.extend(more));
-            row.fed += 1;
-            if !row.done(self.request) {
-                row.push(run.logits(at), self.choice, self.organism, self.request);
-            }
-        });
+        with_numbers(&run.logits, |logits| {
+            let logits = logits.par_chunks(self.organism.config.vocab);
+            rows.par_iter_mut().zip(logits).enumerate().for_each(|(at, (row, logits))| {
+                row.values.iter_mut().zip(run.values(at)).for_each(|(held, more)| held.extend(more));
+                row.fed += 1;
+                if !row.done(self.request) {
+                    row.push(logits, self.choice, self.organism, self.request);
+                }
+            });
+            Ok(())
+        })?;
         Ok(run.counted)
     }
 
@@ -320,13 +323,16 @@ impl<'a> Batch<'a> {
         let ends: Vec<Sequence> =
             sequences.iter().map(|s| Sequence { first: s.first + s.tokens - 1, tokens: 1, ..*s }).collect();
         let logits = interventions.edit_logits(network.logits(&hidden)?, &ends, &mut counted)?;
-        let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let logits = logits.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
         let mut values = Vec::with_capacity(self.request.sites.len());
         for site in &self.request.sites {
-            let numbers = if *site == Site::Logits { logits.clone() } else { capture.take(*site)? };
+            let numbers = match site {
+                Site::Logits => logits.flatten_all()?.to_vec1()?,
+                site => capture.take(*site)?,
+            };
             values.push((organism.width(*site), numbers));
         }
-        Ok(Run { vocabulary: organism.config.vocab, logits, values, counted })
+        Ok(Run { logits, values, counted })
     }
 
     /// Hands finished rows over; gives how many.

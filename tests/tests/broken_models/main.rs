@@ -378,3 +378,13 @@ fn models_that_are_not_there() {
         }),
     ]);
 }
+
+#[test]
+fn devices_that_are_not_there() {
+    check(&[
+        ("no such device", MODEL, &["`gpu`", "expected auto"], |b| b.write("emhost.toml", "device = \"gpu\"\n")),
+        ("a build without it", MODEL, &["`metal:1`", "--features metal"], |b| {
+            b.write("emhost.toml", "device = \"metal:1\"\n");
+        }),
+    ]);
+}

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::lab::{Lab, reply};
 use super::stream::{one, schema};
-use crate::model::NUMERICS;
+use crate::model::numerics;
 use crate::run::error::RunError;
 use crate::run::folder::io;
 use crate::store::{StageKey, StoreError, read_table, write_atomic, write_table};
@@ -34,7 +34,7 @@ impl Lab {
                 "organism": organism.digest,
                 "rows": digest,
                 "recipe": request.recipe,
-                "numerics": NUMERICS,
+                "numerics": numerics(&organism.device),
             }),
         );
         let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {
