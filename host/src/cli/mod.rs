@@ -9,6 +9,7 @@ mod run;
 mod sample;
 mod score;
 mod target;
+mod terminal;
 mod vector;
 mod work;
 

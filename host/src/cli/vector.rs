@@ -1,14 +1,13 @@
 //! `emhost vector`: what a file of directions holds, other forms of it, and what a layer number means.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::args::CliError;
-use crate::store::StoreError;
+use super::terminal::{print, table};
 use crate::vector::{self, Convention, Named, Part, Reading, Reference, VectorError};
 
 /// Show and convert directions, and translate layer numbers.
@@ -110,12 +109,12 @@ pub(super) fn run(args: VectorArgs) -> Result<(), CliError> {
     let text = match args.command {
         VectorCommand::Show { file, known, json } => {
             let all = read(&file, &known, &[])?;
-            if json { lines(&all) } else { table(&all) }
+            if json { lines(&all) } else { listed(&all) }
         }
         VectorCommand::Convert { file, out, known, select } => {
             let all = read(&file, &known, &select)?;
             vector::write(&out, &all)?;
-            format!("{}\n{}", out.display(), table(&all))
+            format!("{}\n{}", out.display(), listed(&all))
         }
         VectorCommand::Layer { number, from, to, blocks, part } => layer(number, from, to, blocks, part)?,
     };
@@ -137,28 +136,20 @@ fn lines(all: &[Named]) -> String {
     all.iter().map(|named| format!("{}\n", line(named))).collect()
 }
 
-fn table(all: &[Named]) -> String {
-    let mut rows = vec![["name", "site", "width", "norm", "convention"].map(str::to_owned)];
-    for Named { name, direction } in all {
+fn listed(all: &[Named]) -> String {
+    let row = |Named { name, direction }: &Named| {
         let convention = direction.said("convention").unwrap_or("-");
         let layer = direction.provenance.get("layer").map_or_else(String::new, |layer| format!(" {layer}"));
-        rows.push([
+        vec![
             printable(name),
             printable(direction.site.as_deref().unwrap_or("unknown")),
             direction.values.len().to_string(),
             format!("{:.6}", direction.norm()),
             printable(&format!("{convention}{layer}")),
-        ]);
-    }
-    let widths: [usize; 5] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
-    let mut text = String::new();
-    for row in rows {
-        let cells =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())));
-        let _ = writeln!(text, "  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
-    text
+        ]
+    };
+    let header = ["name", "site", "width", "norm", "convention"].map(str::to_owned).to_vec();
+    table(header, all.iter().map(row).collect())
 }
 
 /// A name from a file never reaches the terminal as anything but text.
@@ -191,16 +182,6 @@ fn layer(
     Ok(text)
 }
 
-/// A reader that went away, such as `head`, is no failure.
-fn print(text: &str) -> Result<(), StoreError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(source) => Err(StoreError::Io { action: "write", path: "standard output".into(), source }),
-        Ok(()) => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +206,7 @@ mod tests {
     #[test]
     fn a_table_shows_where_each_direction_belongs_and_no_control_characters() {
         let direction = Direction::new(vec![3.0, 4.0], "blocks.1.resid_post").with("convention", "mo").with("layer", 1);
-        let text = table(&[Named { name: "bad\u{1b}[31m".to_owned(), direction }]);
+        let text = listed(&[Named { name: "bad\u{1b}[31m".to_owned(), direction }]);
         let cells: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(cells, ["bad\u{FFFD}[31m", "blocks.1.resid_post", "2", "5.000000", "mo", "1"]);
     }

@@ -129,16 +129,13 @@ impl<'a> CaptureTask<'a> {
         let bytes = if self.activations == ActivationType::F16 { 2 } else { 4 };
         let labels = (units.len(), interventions.is_empty());
         let vectors: usize = units.iter().map(|unit| self.vectors(unit)).sum::<Result<usize, RunError>>()?;
-        let probe = passes.first().map_or(0, |pass| {
-            let some = units[pass.clone()].iter().scan(0, |sum, unit| {
-                *sum += unit.encoded.tokens.len();
-                Some(*sum)
-            });
-            some.take_while(|sum| *sum <= PROBE_TOKENS).count().max(1)
-        });
-        let seconds = measure(tokens(&units[..probe]), tokens(&units), || {
-            activations(self.organism, &units[..probe], &wanted, &mut Firings::default()).map(drop)
+        let probe = &units[passes.first().cloned().unwrap_or(0..0)];
+        let device = &self.organism.device;
+        let seconds = measure(device, tokens(probe), tokens(&units), || {
+            activations(self.organism, probe, &wanted, &mut Firings::default()).map(drop)
         })?;
+        // Of every lane: a pass, its captured values, and those of the pass before it, which are being written.
+        let held = Plan::pass_bytes(self.organism, largest) + (3 * 4 * numbers * largest) as u64;
         Ok(Plan {
             rows: self.rows.len(),
             passes_per_row: labels.0 / self.rows.len().max(1),
@@ -146,9 +143,8 @@ impl<'a> CaptureTask<'a> {
             batches: passes.len(),
             rows_per_batch: passes.iter().map(ExactSizeIterator::len).max().unwrap_or(0),
             memory_bytes: Plan::model_bytes(self.organism)
-                + Plan::pass_bytes(self.organism, largest)
-                + (2 * 4 * numbers * largest) as u64
-                + (64 << 20),
+                + lanes(device) as u64 * held
+                + WriteOptions::default().group_bytes as u64,
             disk_bytes: Some((vectors * (numbers * bytes + 12)) as u64),
             seconds,
         })
@@ -254,6 +250,3 @@ impl<'a> CaptureTask<'a> {
         ])
     }
 }
-
-/// Tokens of the pass that is measured.
-const PROBE_TOKENS: usize = 512;

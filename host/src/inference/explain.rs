@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::model::Result;
 use crate::model::organism::Organism;
+use crate::model::parallel::{at_once, lanes};
+use crate::model::{Device, Result};
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,9 +31,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Bytes of the weights in memory.
+    /// Bytes of the weights in memory: on the CPU in the type of the checkpoint, elsewhere in bf16.
     pub(super) fn model_bytes(organism: &Organism) -> u64 {
-        4 * organism.info().parameters
+        if organism.device.is_cpu() { organism.stored_bytes } else { 2 * organism.info().parameters }
     }
 
     /// Bytes of what a forward call over `tokens` holds at once, about: the residual stream, the parts of attention and
@@ -45,14 +46,20 @@ impl Plan {
     }
 }
 
-/// Runs a small part and scales its time; none where the part is empty.
-pub(super) fn measure(part: usize, whole: usize, run: impl FnOnce() -> Result<()>) -> Result<Option<f64>> {
+/// Runs a small part, once on each lane as the whole will be, and scales its time; none where the part is empty.
+pub(super) fn measure(
+    device: &Device,
+    part: usize,
+    whole: usize,
+    run: impl Fn() -> Result<()> + Send + Sync,
+) -> Result<Option<f64>> {
     if part == 0 {
         return Ok(None);
     }
+    let lanes = lanes(device).min(whole.div_ceil(part));
     let begun = Instant::now();
-    run()?;
-    Ok(Some(begun.elapsed().as_secs_f64() * whole as f64 / part as f64))
+    at_once(vec![(); lanes], |()| run())?;
+    Ok(Some(begun.elapsed().as_secs_f64() * whole as f64 / (lanes * part) as f64))
 }
 
 impl fmt::Display for Plan {

@@ -9,10 +9,11 @@ use super::explain::{Plan, measure};
 use super::steering::Steering;
 use crate::model::intervene::Interventions;
 use crate::model::organism::Organism;
+use crate::model::parallel::lanes;
 use crate::model::text::Encoded;
 use crate::model::{ModelError, numerics};
 use crate::run::RunError;
-use crate::sample::{Scored, Scoring, score};
+use crate::sample::{PASS_LOGIT_BYTES, PASS_TOKENS, Scored, Scoring, score};
 
 /// What to score.
 pub struct ScoreTask<'a> {
@@ -79,7 +80,8 @@ impl<'a> ScoreTask<'a> {
         let doses = self.steering.doses();
         let all: usize = scoring.iter().map(Scoring::tokens).sum();
         let first = scoring.first().map_or(0, Scoring::tokens);
-        let seconds = measure(first, all * doses.len(), || {
+        let device = &self.organism.device;
+        let seconds = measure(device, first, all * doses.len(), || {
             let mut forget = |_| Ok(());
             score::<ModelError>(
                 self.organism,
@@ -92,14 +94,15 @@ impl<'a> ScoreTask<'a> {
             .map(drop)
         })?;
         let continuations: usize = scoring.iter().map(|row| row.continuations.len()).sum();
-        let batches = (all * doses.len()).div_ceil(2048);
+        let batches = (all * doses.len()).div_ceil(PASS_TOKENS);
+        let held = lanes(device) as u64 * (Plan::pass_bytes(self.organism, PASS_TOKENS) + PASS_LOGIT_BYTES as u64);
         Ok(Plan {
             rows: scoring.len(),
             passes_per_row: doses.len() * continuations.div_ceil(scoring.len().max(1)),
             tokens: all * doses.len(),
             batches,
             rows_per_batch: (scoring.len() * doses.len()).div_ceil(batches.max(1)),
-            memory_bytes: Plan::model_bytes(self.organism) + Plan::pass_bytes(self.organism, 2048) + (128 << 20),
+            memory_bytes: Plan::model_bytes(self.organism) + held,
             disk_bytes: None,
             seconds,
         })

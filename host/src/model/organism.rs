@@ -33,6 +33,8 @@ pub struct Organism {
     pub digest: String,
     /// Where it runs.
     pub device: Device,
+    /// Bytes of the weights on disk.
+    pub stored_bytes: u64,
 }
 
 /// A LoRA adapter on disk.
@@ -70,11 +72,15 @@ impl Organism {
             adapted.push(adapter.projections());
         }
         let digest = digest(files, adapters)?;
+        let mut stored_bytes = 0;
+        for name in files.weight_files()? {
+            stored_bytes += files.source(&name)?.map_or(0, |source| source.length());
+        }
         let mut end_tokens = config.end_tokens.clone();
         end_tokens.extend(text.end_token());
         end_tokens.sort_unstable();
         end_tokens.dedup();
-        Ok(Self { config, network, adapters: adapted, text, end_tokens, digest, device: device.clone() })
+        Ok(Self { config, network, adapters: adapted, text, end_tokens, digest, device: device.clone(), stored_bytes })
     }
 
     /// The organism's shape and identity.

@@ -10,4 +10,4 @@ mod tests;
 
 pub use batch::{row_limit, sample, sample_steered};
 pub use request::{Completion, Prompt, Request};
-pub use score::{Scored, Scoring, score};
+pub use score::{PASS_LOGIT_BYTES, PASS_TOKENS, Scored, Scoring, score};

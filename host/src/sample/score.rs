@@ -10,9 +10,9 @@ use crate::model::site::Untapped;
 use crate::model::{ModelError, Result};
 
 /// Tokens computed together.
-const TOKENS: usize = 1024;
+pub const PASS_TOKENS: usize = 1024;
 /// Bytes of logits held at once.
-const LOGIT_BYTES: usize = 64 << 20;
+pub const PASS_LOGIT_BYTES: usize = 64 << 20;
 
 /// A prompt with what may follow.
 #[derive(Debug, Clone)]
@@ -78,7 +78,7 @@ pub fn score<E: From<ModelError>>(
     let (mut begin, mut tokens) = (0, 0);
     for (at, (row, _)) in units.iter().enumerate() {
         let more = rows[*row].tokens();
-        if at > begin && tokens + more > TOKENS {
+        if at > begin && tokens + more > PASS_TOKENS {
             passes.push(&units[begin..at]);
             (begin, tokens) = (at, 0);
         }
@@ -203,7 +203,7 @@ impl Pass<'_> {
     fn read(&mut self, hidden: &candle_core::Tensor, places: &[Place], scored: &mut [Scored]) -> Result<()> {
         let vocabulary = self.organism.config.vocab;
         let network = self.interventions.network(self.organism);
-        for places in places.chunks((LOGIT_BYTES / (4 * vocabulary)).max(1)) {
+        for places in places.chunks((PASS_LOGIT_BYTES / (4 * vocabulary)).max(1)) {
             let tokens: Vec<u32> = places.iter().map(|place| place.token as u32).collect();
             let sequences: Vec<Sequence> = places.iter().map(|place| place.sequence).collect();
             let tokens = candle_core::Tensor::from_vec(tokens, places.len(), hidden.device())?;
