@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::error::Result;
 
 /// Fewest tokens of a part: below, reading all weights on every thread costs more than waiting does.
-const PART_TOKENS: usize = 12;
+const PART_TOKENS: usize = 20;
 
 /// Passes that run side by side.
 pub fn lanes(device: &Device) -> usize {
