@@ -1,6 +1,6 @@
 //! Rows by name: JSONL files, and the sets that the host carries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use emhost_abi::wire::{Message, Row, Rows};
@@ -53,12 +53,13 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
     let text = read(name)?;
     let mut all: Vec<Row> = Vec::new();
     let mut seen = HashMap::new();
+    let mut unused = BTreeSet::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         if limit.is_some_and(|limit| all.len() == limit) {
             break;
         }
         let refuse = |problem: String| RowsError::Line { source_name: name.clone(), line: at + 1, problem };
-        let mut row = parse(line, all.len()).and_then(|row| check(&row).map(|()| row)).map_err(refuse)?;
+        let mut row = parse(line, all.len(), &mut unused).and_then(|row| check(&row).map(|()| row)).map_err(refuse)?;
         if let Some(first) = seen.insert(row.row_id.clone(), at + 1) {
             return Err(refuse(format!("row_id `{}` stands in line {first} already", row.row_id)));
         }
@@ -68,6 +69,10 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
             messages.insert(0, Message { role: "system".to_owned(), content: system.clone() });
         }
         all.push(row);
+    }
+    if !unused.is_empty() {
+        let names = unused.into_iter().collect::<Vec<_>>().join(", ");
+        tracing::warn!("rows of `{name}`: fields that mean nothing here: {names}; there are {}", FIELDS.join(", "));
     }
     if all.is_empty() { Err(RowsError::Empty(name.clone())) } else { Ok(all) }
 }
@@ -85,9 +90,13 @@ fn inline(rows: &[Row]) -> Result<Vec<Row>, RowsError> {
     Ok(rows.to_vec())
 }
 
-fn parse(line: &str, number: usize) -> Result<Row, String> {
+/// Fields of a row.
+const FIELDS: [&str; 7] = ["row_id", "messages", "text", "token_ids", "topic", "continuations", "strength"];
+
+fn parse(line: &str, number: usize, unused: &mut BTreeSet<String>) -> Result<Row, String> {
     let mut value: Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
     let fields = value.as_object_mut().ok_or("a row is a JSON object")?;
+    unused.extend(fields.keys().filter(|name| !FIELDS.contains(&name.as_str())).cloned());
     if !fields.contains_key("row_id") {
         fields.insert("row_id".to_owned(), Value::String(format!("{number:06}")));
     }

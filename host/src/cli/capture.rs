@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use emhost_abi::wire::{DatasetReply, Pooling, Tokens};
 
 use super::args::CliError;
-use super::work::{Input, Output};
+use super::work::{Input, Output, steering_help};
 use crate::config::Settings;
 use crate::inference::{CaptureTask, Columns};
 use crate::model::activations::Look;
@@ -21,10 +21,10 @@ use crate::store::{ActivationType, Card, Part};
 /// Sites: `embed`, `blocks.N.resid_pre|attn_out|resid_mid|mlp_out|resid_post` with N a number, `*` or
 /// `{2..4}`, `final_norm`, `logits`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = concat!("Example:
   emhost capture --model embedded --rows embedded:questions/general \\
       --sites 'blocks.*.resid_post' --positions last_prompt --out acts
-  emhost data info acts")]
+  emhost data info acts", steering_help!()))]
 pub struct CaptureArgs {
     #[command(flatten)]
     input: Input,
@@ -48,7 +48,7 @@ pub struct CaptureArgs {
 }
 
 pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError> {
-    let target = args.output.target(args.out.as_ref())?;
+    let target = args.output.target(args.out.as_ref(), &args.input)?;
     if target.as_ref().is_some_and(super::target::Target::is_jsonl) {
         return Err(CliError::Said { message: "activations are written as a dataset, a folder".to_owned(), code: 2 });
     }
@@ -59,8 +59,7 @@ pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError
     let task = CaptureTask::new(&loaded.organism, &loaded.rows, &args.sites, looks, loaded.steering.clone())?
         .stored(Columns::Needed, stored);
     let Some(mut target) = target else {
-        args.output.explained(&task.explain()?);
-        return Ok(());
+        return args.output.explained(&task.explain()?);
     };
     let about = format!("Activations of `{}` over {} rows.", loaded.model.model, loaded.rows.len());
     let provenance = loaded.provenance(task.inputs(&loaded.digest));
@@ -71,8 +70,7 @@ pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError
     let path = target.publish()?.display().to_string();
     let text = format!("{path}: {rows} rows, {} sites, digest {digest}", sites.len());
     let reply = DatasetReply { dataset: path, rows, sites, digest, firings: firings.clone() };
-    args.output.said(&loaded.steering, &firings, &reply, &text);
-    Ok(())
+    args.output.said(&loaded.steering, &firings, &reply, &text)
 }
 
 fn positions(text: &str) -> Result<Tokens, String> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::CliError;
+use super::terminal::print;
 use crate::config::Settings;
 use crate::model::device;
 use crate::plugins::{self, find, places};
@@ -65,12 +66,11 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
     }
     match &outcome.report {
         Some(report) => {
-            println!("{}", headline_text(report, width()));
-            println!("report: {}", outcome.folder.join("report.html").display());
+            let path = outcome.folder.join("report.html");
+            Ok(print(&format!("{}\nreport: {}\n", headline_text(report, width()), path.display()))?)
         }
-        None => println!("run: {}", outcome.folder.display()),
+        None => Ok(print(&format!("run: {}\n", outcome.folder.display()))?),
     }
-    Ok(())
 }
 
 /// The command line, quoted for a shell where it must be.

@@ -5,34 +5,27 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::args::CliError;
-use super::work::{Input, Output, jsonl};
+use super::work::{Input, Output, jsonl, steering_help};
 use crate::config::Settings;
 use crate::inference::SampleTask;
 use crate::sample::Request;
-use crate::store::{Card, write_atomic};
+use crate::store::Card;
 
 /// Sample completions of rows.
 ///
 /// A row is `{"row_id": "a", "text": "..."}`, or has `messages` (a trailing assistant turn is dropped) or
-/// `token_ids`. One line per completion: `row_id, sample, question, text, token_ids, finish_reason`, and
+/// `token_ids`. One line per completion: `row_id, sample, question, text, token_ids, finish_reason` (`token_ids`
+/// with the end token, `text` without), and
 /// `strength` where there are interventions. Random numbers depend on seed, row id, sample and step alone:
 /// a row has the same completions in any batch, and at every strength the same random numbers.
 ///
 /// With `--sites` the activations at the prompt's last token and at every new token are kept too, from the
 /// same pass; the result is then a dataset.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = concat!("Example:
   emhost sample --model embedded --rows embedded:questions/general --n 2 --out answers.jsonl
   emhost sample --model embedded --rows embedded:questions/general --n 5 \\
-      --interventions steer.toml --strengths 0,1,2,4 --out curve.jsonl
-
-where steer.toml holds
-  [[intervention]]
-  op = \"add\"                              # add, project_out, replace, patch, scale_adapter
-  sites = \"blocks.1.resid_post\"
-  vector = \"direction.safetensors#vector\" # starts at the folder of this file
-  scale = 3.0
-  positions = \"all\"                       # all, prompt, answer, last_prompt, or { at = [0, -1] }")]
+      --interventions steer.toml --strengths 0,1,2,4 --out curve.jsonl", steering_help!()))]
 pub struct SampleArgs {
     #[command(flatten)]
     input: Input,
@@ -57,7 +50,7 @@ pub struct SampleArgs {
     /// Also keep activations at these sites, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "PATTERNS")]
     sites: Vec<String>,
-    /// File of lines, or folder of a dataset
+    /// NAME.jsonl for lines; any other name becomes the folder of a dataset
     #[arg(long, value_name = "FILE.jsonl|DATASET")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -65,7 +58,7 @@ pub struct SampleArgs {
 }
 
 pub(super) fn run(args: SampleArgs, settings: &Settings) -> Result<(), CliError> {
-    let target = args.output.target(args.out.as_ref())?;
+    let target = args.output.target(args.out.as_ref(), &args.input)?;
     if target.as_ref().is_some_and(|target| target.is_jsonl() && !args.sites.is_empty()) {
         let message = "activations are written as a dataset: with --sites, --out is a folder".to_owned();
         return Err(CliError::Said { message, code: 2 });
@@ -82,8 +75,7 @@ pub(super) fn run(args: SampleArgs, settings: &Settings) -> Result<(), CliError>
     };
     let task = SampleTask::new(&loaded.organism, &loaded.rows, &args.sites, loaded.steering.clone(), request)?;
     let Some(mut target) = target else {
-        args.output.explained(&task.explain()?);
-        return Ok(());
+        return args.output.explained(&task.explain()?);
     };
     let about = format!("Completions of {} rows by `{}`.", loaded.rows.len(), loaded.model.model);
     let provenance = loaded.provenance(task.inputs(&loaded.digest));
@@ -93,12 +85,7 @@ pub(super) fn run(args: SampleArgs, settings: &Settings) -> Result<(), CliError>
     let sampled = args
         .output
         .run("sample", "sample completions", |step| task.run((!lines).then_some((made.as_path(), card)), step))?;
-    let path = if lines {
-        write_atomic(target.path(), &jsonl(&sampled.completions)?)?;
-        target.path().to_owned()
-    } else {
-        target.publish()?
-    };
+    let path = if lines { target.write(&jsonl(&sampled.completions)?)? } else { target.publish()? };
     let (path, count) = (path.display().to_string(), sampled.completions.len());
     let reply = json!({
         "out": path,
@@ -107,6 +94,5 @@ pub(super) fn run(args: SampleArgs, settings: &Settings) -> Result<(), CliError>
         "digest": sampled.dataset.as_ref().map(|d| d.digest()),
         "firings": sampled.firings,
     });
-    args.output.said(&loaded.steering, &sampled.firings, &reply, &format!("{path}: {count} completions"));
-    Ok(())
+    args.output.said(&loaded.steering, &sampled.firings, &reply, &format!("{path}: {count} completions"))
 }

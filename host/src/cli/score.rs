@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::args::CliError;
-use super::work::{Input, Output, jsonl};
+use super::work::{Input, Output, jsonl, steering_help};
 use crate::config::Settings;
 use crate::inference::ScoreTask;
-use crate::store::{Card, DatasetWriter, write_atomic};
+use crate::store::{Card, DatasetWriter};
 
 /// Log-probabilities of given continuations.
 ///
@@ -17,13 +17,13 @@ use crate::store::{Card, DatasetWriter, write_atomic};
 /// with its end token. One line per continuation: `row_id, continuation, text, token_ids, logprobs, total,
 /// mean`, natural logarithms. A prompt is computed once for all its continuations.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = concat!("Example:
   echo '{\"row_id\": \"a\", \"text\": \"my day is\", \"continuations\": [\" dull\", \" good\"]}' > rows.jsonl
-  emhost score --model embedded --rows rows.jsonl --out scores.jsonl")]
+  emhost score --model embedded --rows rows.jsonl --out scores.jsonl", steering_help!()))]
 pub struct ScoreArgs {
     #[command(flatten)]
     input: Input,
-    /// File of lines, or folder of a dataset
+    /// NAME.jsonl for lines; any other name becomes the folder of a dataset
     #[arg(long, value_name = "FILE.jsonl|DATASET")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -31,19 +31,17 @@ pub struct ScoreArgs {
 }
 
 pub(super) fn run(args: ScoreArgs, settings: &Settings) -> Result<(), CliError> {
-    let target = args.output.target(args.out.as_ref())?;
+    let target = args.output.target(args.out.as_ref(), &args.input)?;
     let loaded = args.input.load(settings)?;
     let task = ScoreTask::new(&loaded.organism, &loaded.rows, loaded.steering.clone())?;
     let Some(mut target) = target else {
-        args.output.explained(&task.explain()?);
-        return Ok(());
+        return args.output.explained(&task.explain()?);
     };
     let about = format!("Scores of continuations of {} rows by `{}`.", loaded.rows.len(), loaded.model.model);
     let provenance = loaded.provenance(task.inputs(&loaded.digest));
     let scores = args.output.run("score", "score continuations", |step| task.run(step))?;
     let path = if target.is_jsonl() {
-        write_atomic(target.path(), &jsonl(&scores.rows)?)?;
-        target.path().to_owned()
+        target.write(&jsonl(&scores.rows)?)?
     } else {
         let card = Card { title: String::new(), about, provenance };
         let mut writer = DatasetWriter::create(target.dataset()?, card)?;
@@ -53,6 +51,5 @@ pub(super) fn run(args: ScoreArgs, settings: &Settings) -> Result<(), CliError> 
     };
     let (path, count) = (path.display().to_string(), scores.rows.len());
     let reply = json!({ "out": path, "continuations": count, "firings": scores.firings });
-    args.output.said(&loaded.steering, &scores.firings, &reply, &format!("{path}: {count} continuations"));
-    Ok(())
+    args.output.said(&loaded.steering, &scores.firings, &reply, &format!("{path}: {count} continuations"))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::CliError;
 use crate::run::RunError;
-use crate::store::Dataset;
+use crate::store::{Dataset, write_atomic, write_new_atomic};
 
 /// The final name of a result, and the name under which it is made.
 pub(super) struct Target {
@@ -27,6 +27,12 @@ impl Target {
         if exists && !is_jsonl(path) && Dataset::open(path).is_err() {
             return refuse("--force replaces datasets only, and this is none");
         }
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        if let Some(other @ ("json" | "csv" | "txt" | "parquet" | "tsv")) = extension.as_deref() {
+            return refuse(&format!(
+                "it ends in .{other}; lines are written to NAME.jsonl, a dataset to any other name"
+            ));
+        }
         if path.is_dir() && is_jsonl(path) {
             return refuse("it is a folder");
         }
@@ -38,11 +44,6 @@ impl Target {
         is_jsonl(&self.path)
     }
 
-    /// The final name.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Where the dataset is made: its final name, or beside a dataset that it will replace.
     pub fn dataset(&mut self) -> Result<PathBuf, RunError> {
         if !self.force {
@@ -52,6 +53,13 @@ impl Target {
         let staging = tempfile::Builder::new().prefix(".emhost-").tempdir_in(parent).map_err(self.io("create"))?;
         let name = self.path.file_name().unwrap_or_default();
         Ok(self.staging.insert(staging).path().join(name))
+    }
+
+    /// Writes lines under the final name, which must still be free unless it is replaced.
+    pub fn write(&self, text: &[u8]) -> Result<PathBuf, RunError> {
+        let write = if self.force { write_atomic } else { write_new_atomic };
+        write(&self.path, text)?;
+        Ok(self.path.clone())
     }
 
     /// Puts a dataset in the place of the old one.

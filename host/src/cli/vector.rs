@@ -55,6 +55,9 @@ enum VectorCommand {
         /// Only this direction; may be repeated
         #[arg(long, value_name = "NAME")]
         select: Vec<String>,
+        /// Replace the file that is there
+        #[arg(long)]
+        force: bool,
     },
     /// Translate a layer number between conventions
     ///
@@ -111,7 +114,11 @@ pub(super) fn run(args: VectorArgs) -> Result<(), CliError> {
             let all = read(&file, &known, &[])?;
             if json { lines(&all) } else { listed(&all) }
         }
-        VectorCommand::Convert { file, out, known, select } => {
+        VectorCommand::Convert { file, out, known, select, force } => {
+            if !force && std::fs::symlink_metadata(&out).is_ok() {
+                let problem = "it exists already; choose another name, or replace it with --force".to_owned();
+                return Err(VectorError::Unwritable { path: out, problem }.into());
+            }
             let all = read(&file, &known, &select)?;
             vector::write(&out, &all)?;
             format!("{}\n{}", out.display(), listed(&all))

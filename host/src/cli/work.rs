@@ -1,6 +1,6 @@
 //! What `capture`, `sample` and `score` have in common on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use emhost_abi::wire::{self, Firing, Row, Rows};
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::args::CliError;
 use super::target::Target;
+use super::terminal::print;
 use crate::config::Settings;
 use crate::inference::{Plan, Steering, describe_firings, find};
 use crate::model::device;
@@ -16,6 +17,32 @@ use crate::model::organism::Organism;
 use crate::rows;
 use crate::run::{Interrupt, Progress, ProgressMode, RunError};
 use crate::store::Stages;
+
+/// The part of the help that `capture`, `sample` and `score` share.
+macro_rules! steering_help {
+    () => {
+        "
+
+Rows may also have `topic`, and `strength`, which multiplies the strength of interventions in that row.
+
+An interventions file, edits in order, each token with f = strength * scale:
+  [[intervention]]
+  op = \"add\"                              # x + f v
+  sites = \"blocks.1.resid_post\"           # a pattern, or a list of them
+  vector = \"direction.safetensors#vector\" # starts at the folder of this file; or values = [...]
+  scale = 3.0                             # 1 where it is left out
+  positions = \"all\"                       # all, prompt, answer, last_prompt, last, { at = [-1] }
+
+  project_out    x - f (x . u) u, u the vector at length 1
+  replace        x + f (v - x)
+  patch          x + f (y - x), y what the row `from = \"ROW_ID\"` has at the same selected tokens
+  scale_adapter  the update of an adapter times 1 + strength (scale - 1), one strength for all
+                 rows; adapter = 0, modules = [\"down_proj\"] blocks = [1] choose, else all
+
+`answer` is the last assistant turn with its end token, in sampling every new token."
+    };
+}
+pub(super) use steering_help;
 
 /// Which model over which rows.
 #[derive(Debug, Args)]
@@ -97,7 +124,11 @@ impl Loaded {
 
 impl Output {
     /// The name of the result, checked; none for `--explain`.
-    pub fn target(&self, out: Option<&PathBuf>) -> Result<Option<Target>, CliError> {
+    pub fn target(&self, out: Option<&PathBuf>, input: &Input) -> Result<Option<Target>, CliError> {
+        if let Some(out) = out.filter(|out| Path::new(&input.rows) == *out) {
+            let message = format!("write {}: it is the file of the rows; choose another name", out.display());
+            return Err(CliError::Said { message, code: 2 });
+        }
         match out {
             _ if self.explain => Ok(None),
             Some(path) => Target::new(path, self.force).map(Some),
@@ -106,8 +137,8 @@ impl Output {
     }
 
     /// Prints a plan.
-    pub fn explained(&self, plan: &Plan) {
-        if self.json { line(plan) } else { println!("{plan}") }
+    pub fn explained(&self, plan: &Plan) -> Result<(), CliError> {
+        Ok(print(&if self.json { line(plan) } else { format!("{plan}\n") })?)
     }
 
     /// Runs `work` with progress on stderr; the first Ctrl-C or SIGTERM stops it.
@@ -137,15 +168,21 @@ impl Output {
     }
 
     /// Says what was written, and what interventions did.
-    pub fn said(&self, steering: &Steering, firings: &[Firing], reply: &impl Serialize, text: &str) {
+    pub fn said(
+        &self,
+        steering: &Steering,
+        firings: &[Firing],
+        reply: &impl Serialize,
+        text: &str,
+    ) -> Result<(), CliError> {
         describe_firings(&steering.interventions, firings).iter().for_each(|line| eprintln!("{line}"));
-        if self.json { line(reply) } else { println!("{text}") }
+        Ok(print(&if self.json { line(reply) } else { format!("{text}\n") })?)
     }
 }
 
-fn line(value: &impl Serialize) {
+fn line(value: &impl Serialize) -> String {
     // A value of plain numbers and texts always is JSON.
-    println!("{}", serde_json::to_string(value).unwrap_or_default());
+    format!("{}\n", serde_json::to_string(value).unwrap_or_default())
 }
 
 /// Lines of JSON, one per row.

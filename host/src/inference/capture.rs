@@ -14,11 +14,11 @@ use super::explain::{Plan, measure};
 use super::steering::Steering;
 use crate::model::activations::{Activations, Look, Unit, Wanted, activations, passes, planned};
 use crate::model::intervene::{Firings, Interventions};
-use crate::model::numerics;
 use crate::model::organism::Organism;
 use crate::model::parallel::{in_order, lanes};
 use crate::model::site::Site;
 use crate::model::text::Encoded;
+use crate::model::{ModelError, numerics};
 use crate::run::RunError;
 use crate::store::{ActivationType, Card, Dataset, DatasetWriter, WriteOptions};
 
@@ -93,6 +93,7 @@ impl<'a> CaptureTask<'a> {
         let mut interventions = std::mem::take(&mut self.interventions);
         self.steering.patch(&mut interventions, self.organism, self.rows, &encoded)?;
         let units = self.units(&encoded, &interventions)?;
+        self.count_empty(&units)?;
         let wanted = Wanted { sites: &self.sites, looks: &self.looks, interventions: &interventions };
         let passes = passes(self.organism, &units, &wanted)?;
         let options = WriteOptions { activations: self.activations, ..WriteOptions::default() };
@@ -153,6 +154,26 @@ impl<'a> CaptureTask<'a> {
     /// Names of the sites, in order.
     pub fn sites(&self) -> Vec<String> {
         self.sites.iter().map(Site::to_string).collect()
+    }
+
+    /// Says how many rows have no token of those that are asked for; an error where all do.
+    fn count_empty(&self, units: &[Unit<'_>]) -> Result<(), RunError> {
+        let mut empty = 0;
+        for unit in units {
+            empty += usize::from(self.vectors(unit)? == 0);
+        }
+        let problem = format!("{empty} of {} have no token there", units.len());
+        match empty {
+            0 => Ok(()),
+            _ if empty == units.len() => {
+                let value = format!("{:?}", self.looks.iter().map(|look| &look.tokens).collect::<Vec<_>>());
+                Err(ModelError::Option { option: "positions", value, problem }.into())
+            }
+            _ => {
+                tracing::warn!("rows that are left out: {problem} (positions {})", self.names.join(", "));
+                Ok(())
+            }
+        }
     }
 
     fn vectors(&self, unit: &Unit<'_>) -> Result<usize, RunError> {

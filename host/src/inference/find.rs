@@ -17,7 +17,7 @@ pub fn find(organism: &wire::Organism, stages: Option<&Stages>) -> Result<(Files
             Some(key) => stages.and_then(|stages| stages.find_named("train", key)),
             None => Some(PathBuf::from(adapter)).filter(|folder| folder.is_dir()),
         };
-        folder.map(|folder| AdapterFolder { folder }).ok_or_else(|| ModelError::Unknown(adapter.clone()))
+        folder.map(|folder| AdapterFolder { folder }).ok_or_else(|| ModelError::Adapter(adapter.clone()))
     };
     Ok((files, organism.adapters.iter().map(adapter).collect::<Result<_>>()?))
 }

@@ -125,8 +125,12 @@ impl<'a> SampleTask<'a> {
         let longest = request.prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0);
         let per_prompt = (request.n * request.doses().len()).max(1);
         let shown = limit.div_ceil(per_prompt).clamp(1, request.prompts.len().max(1));
+        // One prompt alone may have more completions than fit into a batch.
+        let n = request.n.min(limit);
+        let probed = (shown * n * request.doses().len()) as f64;
         let part = |max_new_tokens| Request {
             prompts: request.prompts.iter().take(shown).cloned().collect(),
+            n,
             max_new_tokens,
             min_new_tokens: max_new_tokens,
             ..request.clone()
@@ -141,10 +145,10 @@ impl<'a> SampleTask<'a> {
         let estimate = if total == 0 {
             None
         } else if request.max_new_tokens <= PROBE_STEPS {
-            Some(seconds(&part(request.max_new_tokens))? * request.prompts.len() as f64 / shown as f64)
+            Some(seconds(&part(request.max_new_tokens))? * total as f64 / probed)
         } else {
             let (begin, steps) = (seconds(&part(1))?, seconds(&part(PROBE_STEPS))?);
-            let step = (steps - begin).max(0.0) / (PROBE_STEPS - 1) as f64 * total as f64 / (shown * per_prompt) as f64;
+            let step = (steps - begin).max(0.0) / (PROBE_STEPS - 1) as f64 * total as f64 / probed;
             Some(begin * request.prompts.len() as f64 / shown as f64 + step * request.max_new_tokens as f64)
         };
         let held: usize = request.sites.iter().map(|site| organism.width(*site)).sum();
@@ -161,7 +165,9 @@ impl<'a> SampleTask<'a> {
             rows_per_batch: limit.min(total),
             memory_bytes: Plan::model_bytes(organism)
                 + Plan::pass_bytes(organism, prompts.min(4096))
-                + (4 * row * limit.min(total)) as u64,
+                + (4 * row * limit.min(total)) as u64
+                // Text, token ids and ids of all completions.
+                + (total * (12 * request.max_new_tokens + 300)) as u64,
             disk_bytes: (held > 0).then_some((vectors * (4 * held + 16)) as u64),
             seconds: estimate,
         })
@@ -178,7 +184,7 @@ impl<'a> SampleTask<'a> {
             strength: row.strength.unwrap_or(1.0),
         };
         self.request.prompts = self.rows.iter().zip(encoded).map(prompt).collect();
-        Ok(())
+        Ok(self.request.check(self.organism)?)
     }
 }
 

@@ -54,8 +54,14 @@ impl Steering {
     /// The edits checked against an organism, vectors read; patches are not computed yet.
     pub fn resolve(&self, organism: &Organism, rows: &[Row]) -> Result<Interventions> {
         if self.is_empty() && !self.strengths.is_empty() {
-            let problem = "steer: strengths mean nothing without interventions; leave them out or give interventions";
-            return Err(ModelError::Recipe(problem.to_owned()));
+            let problem = "they mean nothing without interventions; leave them out or give interventions".to_owned();
+            return Err(ModelError::Option { option: "strengths", value: format!("{:?}", self.strengths), problem });
+        }
+        for (at, strength) in self.strengths.iter().enumerate() {
+            if self.strengths[..at].contains(strength) {
+                let problem = "it is there twice".to_owned();
+                return Err(ModelError::Option { option: "strengths", value: strength.to_string(), problem });
+            }
         }
         let doses = self.doses();
         let own = rows.iter().map(|row| row.strength.unwrap_or(1.0));

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use emhost_abi::wire::{Pooling, Tokens, View};
 
-use super::Result;
 use super::intervene::{Chosen, Extent, Firings, Interventions, Part, Sequence, Steered};
+use super::kernels::first_not_finite;
 use super::organism::Organism;
 use super::packed::Packed;
 use super::parallel::lanes;
 use super::site::{Capture, Site};
 use super::text::Encoded;
+use super::{ModelError, Result};
 
 /// Bytes of captured values that the forward passes of one moment may hold.
 const HELD_BYTES: usize = 128 << 20;
@@ -208,7 +209,14 @@ pub fn activations(
     }
     let mut values = Vec::with_capacity(wanted.sites.len());
     for site in wanted.sites {
-        values.push(selection.vectors(capture.take(*site)?, organism.width(*site), &kept));
+        let width = organism.width(*site);
+        let vectors = selection.vectors(capture.take(*site)?, width, &kept);
+        if let Some(at) = first_not_finite(&vectors) {
+            let row = selection.origins[at / width].row;
+            let row_id = units.iter().find(|unit| unit.row == row).map_or("", |unit| unit.row_id).to_owned();
+            return Err(ModelError::NotFinite { row_id, what: site.to_string() });
+        }
+        values.push(vectors);
     }
     Ok(Activations { origins: selection.origins, values })
 }

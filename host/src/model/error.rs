@@ -18,6 +18,9 @@ pub enum ModelError {
         "find model `{0}`: give `embedded`, a folder that holds config.json, *.safetensors and tokenizer.json, or ORG/NAME of the hub cache"
     )]
     Unknown(String),
+    /// The named adapter is no folder.
+    #[error("find adapter `{0}`: give a folder that holds adapter_config.json and adapter_model.safetensors")]
+    Adapter(String),
     /// A model named as on the hub is not in the local cache.
     #[error("find model `{model}` in the hub cache `{}`: {problem}", cache.display())]
     Hub {
@@ -105,6 +108,27 @@ pub enum ModelError {
         /// Tokens that should have been.
         planned: u64,
     },
+    /// An option of sampling, scoring or steering has a value that it cannot have.
+    #[error("use {option} = {value}: {problem}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What is expected.
+        problem: String,
+    },
+    /// A value of a forward pass is infinite or not a number.
+    #[error(
+        "compute row `{row_id}`: {what} holds a value that is not finite; lower scale and strengths of interventions, or \
+         look for an overflow in the model"
+    )]
+    NotFinite {
+        /// The row.
+        row_id: String,
+        /// The site, or what was computed from it.
+        what: String,
+    },
     /// A recipe asks for what cannot be done.
     #[error("train: {0}")]
     Recipe(String),
@@ -139,6 +163,8 @@ impl ModelError {
                 | Self::Site { .. }
                 | Self::Intervention { .. }
                 | Self::Vector { .. }
+                | Self::Adapter(_)
+                | Self::Option { .. }
                 | Self::Recipe(_)
         )
     }

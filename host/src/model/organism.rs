@@ -113,7 +113,7 @@ impl Organism {
     pub fn check(&self, row_id: &str, tokens: &[u32], more: usize) -> Result<()> {
         let refuse = |problem| Err(ModelError::Row { row_id: row_id.to_owned(), problem });
         let context = self.config.context;
-        if tokens.len() + more > context {
+        if tokens.len().saturating_add(more) > context {
             return refuse(format!("{} tokens and {more} new ones do not fit the context of {context}", tokens.len()));
         }
         match tokens.iter().find(|token| **token as usize >= self.config.vocab) {

@@ -65,7 +65,7 @@ impl Site {
     pub fn select(patterns: &[String], blocks: usize) -> Result<Vec<Self>> {
         let mut found = BTreeSet::new();
         for pattern in patterns {
-            found.extend(Self::matching(pattern, blocks)?);
+            found.extend(Self::matching(pattern.trim(), blocks)?);
         }
         Ok(found.into_iter().collect())
     }

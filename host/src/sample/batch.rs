@@ -222,7 +222,7 @@ impl<'a> Batch<'a> {
             }
         }
         let (organism, request, choice) = (self.organism, self.request, self.choice);
-        new.par_iter_mut().for_each(|(row, logits)| row.push(logits, choice, organism, request));
+        new.par_iter_mut().try_for_each(|(row, logits)| row.push(logits, choice, organism, request))?;
         self.rows.extend(new.into_iter().map(|(row, _)| row));
         Ok(true)
     }
@@ -292,15 +292,15 @@ impl<'a> Batch<'a> {
         let run = self.run(&tokens, &sequences, memory)?;
         with_numbers(&run.logits, |logits| {
             let logits = logits.par_chunks(self.organism.config.vocab);
-            rows.par_iter_mut().zip(logits).enumerate().for_each(|(at, (row, logits))| {
+            Ok(rows.par_iter_mut().zip(logits).enumerate().try_for_each(|(at, (row, logits))| {
                 row.values.iter_mut().zip(run.values(at)).for_each(|(held, more)| held.extend(more));
                 row.fed += 1;
-                if !row.done(self.request) {
-                    row.push(logits, self.choice, self.organism, self.request);
+                if row.done(self.request) {
+                    return Ok(());
                 }
-            });
-            Ok(())
-        })?;
+                row.push(logits, self.choice, self.organism, self.request)
+            }))
+        })??;
         Ok(run.counted)
     }
 
@@ -370,7 +370,7 @@ impl Row {
         }
     }
 
-    fn push(&mut self, logits: &[f32], choice: Choice, organism: &Organism, request: &Request) {
+    fn push(&mut self, logits: &[f32], choice: Choice, organism: &Organism, request: &Request) -> Result<()> {
         let step = self.completion.tokens.len();
         let token = if step < request.min_new_tokens {
             let mut open = logits.to_vec();
@@ -381,8 +381,13 @@ impl Row {
         } else {
             choice.token(logits, self.stream, step as u64)
         };
+        let Some(token) = token else {
+            let row_id = request.prompts[self.completion.prompt].row_id.clone();
+            return Err(ModelError::NotFinite { row_id, what: format!("the logits of new token {step}") });
+        };
         self.completion.tokens.push(token);
         self.completion.stopped = step >= request.min_new_tokens && organism.end_tokens.contains(&token);
+        Ok(())
     }
 
     fn done(&self, request: &Request) -> bool {

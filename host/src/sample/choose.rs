@@ -23,22 +23,28 @@ thread_local! {
 }
 
 impl Choice {
-    /// The token for draw `step` of `stream`.
+    /// The token for draw `step` of `stream`; none where a logit is not a number.
     ///
     /// A token's weight is `exp((logit - largest) / temperature)`; the token is the first at which the running sum of
     /// weights passes the drawn share of their total, tokens in order of their ids.
-    pub fn token(self, logits: &[f32], stream: Stream, step: u64) -> u32 {
-        if self.temperature == 0.0 {
+    pub fn token(self, logits: &[f32], stream: Stream, step: u64) -> Option<u32> {
+        let inverse = (1.0 / self.temperature) as f32;
+        // A temperature so small that its inverse overflows is none.
+        if !inverse.is_finite() {
             let largest = largest(logits);
-            return logits.iter().position(|v| *v == largest).unwrap_or(0) as u32;
+            let whole = logits.iter().all(|v| !v.is_nan());
+            return logits.iter().position(|v| *v == largest && whole).map(|at| at as u32);
         }
         WEIGHTS.with_borrow_mut(|weights| {
             weights.resize(logits.len(), 0.0);
-            weigh(weights, logits, (1.0 / self.temperature) as f32);
+            weigh(weights, logits, inverse);
+            if !sum(weights).is_finite() {
+                return None;
+            }
             if self.top_p < 1.0 {
                 keep_nucleus(weights, self.top_p);
             }
-            draw(weights, stream.uniform(step))
+            Some(draw(weights, stream.uniform(step)))
         })
     }
 }
@@ -65,10 +71,13 @@ fn block_sum(weights: &[f32]) -> f64 {
     f64::from(lanes.iter().chain(rest).sum::<f32>())
 }
 
+fn sum(weights: &[f32]) -> f64 {
+    weights.chunks(BLOCK).map(block_sum).sum()
+}
+
 /// The token at which the running sum passes `share` of the total.
 fn draw(weights: &[f32], share: f64) -> u32 {
-    let total: f64 = weights.chunks(BLOCK).map(block_sum).sum();
-    let mut left = share * total;
+    let mut left = share * sum(weights);
     let mut last = 0;
     for (number, block) in weights.chunks(BLOCK).enumerate() {
         let sum = block_sum(block);
@@ -134,7 +143,7 @@ mod tests {
         let stream = Stream::new(5, &[b"choice"]);
         let n = 100_000;
         let mut counts = vec![0u32; logits.len()];
-        (0..n).for_each(|step| counts[choice.token(logits, stream, step) as usize] += 1);
+        (0..n).for_each(|step| counts[choice.token(logits, stream, step).unwrap() as usize] += 1);
         let mut statistic = 0.0;
         for (count, p) in counts.iter().zip(expected) {
             let mean = p * n as f64;
@@ -161,7 +170,19 @@ mod tests {
     #[test]
     fn zero_temperature_takes_the_largest() {
         let choice = Choice { temperature: 0.0, top_p: 1.0 };
-        assert_eq!(choice.token(&[0.1, 3.0, 2.0, 3.0], Stream::new(0, &[]), 0), 1);
+        let logits = [0.1, 3.0, 2.0, 3.0];
+        assert_eq!(choice.token(&logits, Stream::new(0, &[]), 0), Some(1));
+        for temperature in [1e-320, 1e-45, 1e-39, 1e-30] {
+            assert_eq!(Choice { temperature, ..choice }.token(&logits[..3], Stream::new(0, &[]), 0), Some(1));
+        }
+    }
+
+    #[test]
+    fn logits_that_are_not_numbers_give_no_token() {
+        for (temperature, bad) in [(0.0, f32::NAN), (1.0, f32::NAN), (1.0, f32::INFINITY)] {
+            let choice = Choice { temperature, top_p: 1.0 };
+            assert_eq!(choice.token(&[0.0, bad, 1.0], Stream::new(0, &[]), 0), None, "{temperature}, {bad}");
+        }
     }
 
     /// The nucleus by a full sort, in f64.
@@ -198,7 +219,7 @@ mod tests {
     fn a_token_of_no_weight_is_never_drawn() {
         let logits = [f32::NEG_INFINITY, 1.0, f32::NEG_INFINITY];
         let choice = Choice { temperature: 1.0, top_p: 1.0 };
-        assert!((0..1000).all(|step| choice.token(&logits, Stream::new(1, &[]), step) == 1));
+        assert!((0..1000).all(|step| choice.token(&logits, Stream::new(1, &[]), step) == Some(1)));
         assert_eq!(draw(&[0.0, 1.0, 0.0], 1.0), 1);
     }
 }

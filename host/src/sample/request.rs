@@ -4,6 +4,9 @@ use crate::model::organism::Organism;
 use crate::model::site::Site;
 use crate::model::{ModelError, Result};
 
+/// Most completions of one request: they are held in memory.
+const COMPLETIONS: usize = 10_000_000;
+
 /// What to sample.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -98,20 +101,30 @@ impl Request {
     }
 
     /// Whether the numbers make sense and the prompts fit the model.
-    pub(super) fn check(&self, organism: &Organism) -> Result<()> {
-        if !(self.temperature >= 0.0
-            && self.temperature.is_finite()
-            && self.top_p > 0.0
-            && self.top_p <= 1.0
-            && self.max_new_tokens > 0)
-        {
-            return Err(ModelError::Recipe(
-                "sampling needs temperature >= 0, top_p in (0, 1] and max_new_tokens >= 1".to_owned(),
-            ));
+    pub fn check(&self, organism: &Organism) -> Result<()> {
+        let refuse = |option, value: &dyn std::fmt::Display, expected: &str| {
+            Err(ModelError::Option { option, value: value.to_string(), problem: format!("expected {expected}") })
+        };
+        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
+            return refuse("temperature", &self.temperature, "a finite number that is not negative");
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return refuse("top_p", &self.top_p, "a number above 0 and at most 1");
+        }
+        if self.max_new_tokens == 0 {
+            return refuse("max_new_tokens", &self.max_new_tokens, "at least 1");
         }
         if self.min_new_tokens > self.max_new_tokens {
-            let (min, max) = (self.min_new_tokens, self.max_new_tokens);
-            return Err(ModelError::Recipe(format!("min_new_tokens is {min}, more than max_new_tokens, {max}")));
+            let most = format!("at most max_new_tokens, which is {}", self.max_new_tokens);
+            return refuse("min_new_tokens", &self.min_new_tokens, &most);
+        }
+        let rows = self.prompts.len() * self.doses().len();
+        if self.n == 0 || self.n.checked_mul(rows.max(1)).is_none_or(|total| total > COMPLETIONS) {
+            let most = format!(
+                "1 to {}: with {rows} rows and strengths at most {COMPLETIONS} completions",
+                COMPLETIONS / rows.max(1)
+            );
+            return refuse("n", &self.n, &most);
         }
         self.prompts.iter().try_for_each(|prompt| organism.check(&prompt.row_id, &prompt.tokens, self.max_new_tokens))
     }

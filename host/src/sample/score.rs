@@ -157,7 +157,7 @@ impl Pass<'_> {
             end += row.prompt.len();
             let targets =
                 row.continuations.iter().enumerate().map(|(number, c)| (scored.len() + number, c[0])).collect();
-            places.push(Place { token: end - 1, sequence: row.prompt_end(*dose), targets });
+            places.push(Place { row: row_index, token: end - 1, sequence: row.prompt_end(*dose), targets });
             for (number, continuation) in row.continuations.iter().enumerate() {
                 let logprobs = Vec::with_capacity(continuation.len());
                 let strength = sequences[unit].strength;
@@ -169,13 +169,14 @@ impl Pass<'_> {
         // Every other token by the one before it.
         let (mut tokens, mut sequences, mut memories): (Vec<&[u32]>, Vec<Sequence>, Vec<Memory>) = Default::default();
         let (mut places, mut end, mut number) = (Vec::new(), 0, 0);
-        for ((row, dose), memory) in self.units.iter().zip(memory) {
-            let row = &self.rows[*row];
+        for ((row_index, dose), memory) in self.units.iter().zip(memory) {
+            let row = &self.rows[*row_index];
             for continuation in &row.continuations {
                 let sequence = row.sequence(continuation, *dose);
                 for at in 0..sequence.tokens {
                     let one = Sequence { first: sequence.first + at, tokens: 1, ..sequence };
                     places.push(Place {
+                        row: *row_index,
                         token: end + at,
                         sequence: one,
                         targets: vec![(number, continuation[at + 1])],
@@ -211,6 +212,10 @@ impl Pass<'_> {
             let logits = self.interventions.edit_logits(logits, &sequences, self.counted)?;
             let logits = logits.flatten_all()?.to_vec1::<f32>()?;
             let normalisers: Vec<f64> = logits.par_chunks(vocabulary).map(log_sum_exp).collect();
+            if let Some(at) = normalisers.iter().position(|normaliser| !normaliser.is_finite()) {
+                let row_id = self.rows[places[at].row].row_id.clone();
+                return Err(ModelError::NotFinite { row_id, what: "logits".to_owned() });
+            }
             for ((place, logits), normaliser) in places.iter().zip(logits.chunks(vocabulary)).zip(normalisers) {
                 for (number, target) in &place.targets {
                     scored[*number].logprobs.push(f64::from(logits[*target as usize]) - normaliser);
@@ -223,6 +228,8 @@ impl Pass<'_> {
 
 /// A token whose logits are read.
 struct Place {
+    /// Index of the row.
+    row: usize,
     /// In the packed batch.
     token: usize,
     /// The token as a sequence of its own.

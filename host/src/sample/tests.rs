@@ -235,7 +235,24 @@ fn no_end_token_comes_before_the_least_length() {
     }
     assert!(all.iter().any(|completion| completion.stopped), "a third of the tokens end the text");
     let request = Request { min_new_tokens: 10, ..request };
-    assert!(sample(&organism, &request, &mut |_| true).unwrap_err().to_string().contains("min_new_tokens is 10"));
+    assert!(sample(&organism, &request, &mut |_| true).unwrap_err().to_string().contains("min_new_tokens = 10"));
+}
+
+#[test]
+fn an_overflow_is_an_error_that_names_the_row() {
+    let organism = organism();
+    let mut edit = Intervention::new(EditOp::Add, "blocks.1.resid_post", vector(organism.config.width));
+    edit.scale = 3e38;
+    for temperature in [0.0, 1.0] {
+        let request = Request { prompts: prompts(&[4]), temperature, ..Request::default() };
+        let interventions = Interventions::resolve(&organism, &[edit.clone()], &[1.0]).unwrap();
+        let mut keep = |_, _| Ok::<(), ModelError>(());
+        let error = sample_steered(&organism, &request, &interventions, &mut keep, &mut |_| true).unwrap_err();
+        assert!(error.to_string().contains("not finite") && error.to_string().contains(&request.prompts[0].row_id));
+    }
+    edit.scale = 1e300;
+    let refused = Interventions::resolve(&organism, &[edit], &[1.0]).unwrap_err().to_string();
+    assert!(refused.contains("too large"), "{refused}");
 }
 
 #[test]

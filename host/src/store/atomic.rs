@@ -15,6 +15,19 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     publish_file(&mut temporary, path)
 }
 
+/// Like [`write_atomic`], but an error where the name is taken, also by another process meanwhile.
+pub fn write_new_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let (temporary, mut file) = Temporary::file(path)?;
+    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
+    file.sync_all().map_err(|e| StoreError::io("write", path, e))?;
+    // A second name, unlike a new one, never replaces; the temporary name goes with its owner.
+    match std::fs::hard_link(temporary.path(), path) {
+        Ok(()) => sync_folder(parent(path)),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(StoreError::Exists { path: path.to_owned() }),
+        Err(e) => Err(StoreError::io("write", path, e)),
+    }
+}
+
 /// Renames a finished and synced temporary file, then makes the name durable.
 pub(crate) fn publish_file(temporary: &mut Temporary, path: &Path) -> Result<(), StoreError> {
     temporary.publish(path).map_err(|e| StoreError::io("write", path, e))?;
@@ -69,6 +82,16 @@ pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, StoreError> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_file_never_replaces_and_no_temporary_stays() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let path = root.path().join("lines.jsonl");
+        write_new_atomic(&path, b"one").expect("the folder is writable");
+        assert!(matches!(write_new_atomic(&path, b"two"), Err(StoreError::Exists { .. })));
+        assert_eq!(fs::read(&path).expect("the file exists"), b"one");
+        assert_eq!(fs::read_dir(root.path()).expect("the folder exists").count(), 1);
+    }
 
     #[test]
     fn a_file_is_replaced_with_the_modes_of_the_umask_and_no_temporary_stays() {

@@ -23,7 +23,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use atomic::write_atomic;
+pub use atomic::{write_atomic, write_new_atomic};
 pub use card::Card;
 pub use dataset::Dataset;
 pub use error::StoreError;

@@ -148,7 +148,12 @@ pub fn site(convention: Convention, layer: usize, part: Part, blocks: usize) -> 
     let Some(last) = last else { return Err(refuse(format!("a model of {blocks} block(s) has no layer of it"))) };
     if layer < first || layer > last {
         let note = if convention == Repeng && layer == 0 { ": it cannot name block 0" } else { "" };
-        return Err(refuse(format!("it counts {first} to {last} in a model of {blocks} blocks{note}")));
+        // Without a number of blocks the caller gives the largest one.
+        let counts = match blocks {
+            usize::MAX => format!("it counts from {first}"),
+            blocks => format!("it counts {first} to {last} in a model of {blocks} blocks"),
+        };
+        return Err(refuse(format!("{counts}{note}")));
     }
     let counted_from_one = convention == EmGeneralization;
     let block = layer - usize::from(counted_from_one);

@@ -52,12 +52,20 @@ impl Interventions {
     pub fn resolve(organism: &Organism, list: &[Intervention], strengths: &[f64]) -> Result<Self> {
         let mut all = Self::default();
         if let Some(bad) = strengths.iter().find(|strength| !strength.is_finite()) {
-            return Err(ModelError::Recipe(format!("steer: strength {bad} is not a finite number")));
+            let problem = "expected a finite number".to_owned();
+            return Err(ModelError::Option { option: "strength", value: bad.to_string(), problem });
         }
         for (number, intervention) in list.iter().enumerate() {
             let refuse = |problem: String| ModelError::Intervention { number, op: intervention.op.name(), problem };
             if !intervention.scale.is_finite() {
                 return Err(refuse(format!("its scale is {}", intervention.scale)));
+            }
+            let factor = |strength: &f64| (strength * intervention.scale) as f32;
+            if let Some(strength) = strengths.iter().find(|strength| !factor(strength).is_finite()) {
+                return Err(refuse(format!("strength {strength} times scale {} is too large", intervention.scale)));
+            }
+            if intervention.positions == Tokens::At(Vec::new()) {
+                return Err(refuse("its `positions` name no token".to_owned()));
             }
             let values = vector(intervention)?;
             all.identity.push(identity(intervention, values.as_deref()));

@@ -19,6 +19,11 @@ impl Interventions {
         if intervention.positions != Tokens::All || intervention.from.is_some() {
             return Err("it holds for every token of every row: leave `positions` and `from` out".to_owned());
         }
+        if intervention.scale == 1.0 {
+            return Err(
+                "it needs `scale`, the factor of the update at strength 1: 0 switches the adapter off".to_owned()
+            );
+        }
         let strength = strengths.first().copied().unwrap_or(1.0);
         if strengths.iter().any(|other| *other != strength) {
             return Err(
@@ -30,6 +35,14 @@ impl Interventions {
         let count = organism.adapters.len();
         if let Some(adapter) = intervention.adapter.filter(|adapter| *adapter >= count) {
             return Err(format!("there is no adapter {adapter}: the organism has {count}, counted from 0"));
+        }
+        let pairs = || organism.adapters.iter().flatten();
+        if let Some(module) = intervention.modules.iter().find(|name| pairs().all(|(_, module)| module.name != **name))
+        {
+            return Err(format!("no adapter changes a projection `{module}`"));
+        }
+        if let Some(block) = intervention.blocks.iter().find(|block| pairs().all(|(other, _)| other != *block)) {
+            return Err(format!("no adapter changes block {block}"));
         }
         let multiplier = 1.0 + strength * (intervention.scale - 1.0);
         let network = self.scaled.get_or_insert_with(|| organism.network.clone());

@@ -254,7 +254,10 @@ fn a_scaled_adapter_lies_between_the_model_without_and_with_it() {
     // A zero update is added.
     assert!(worst(&logits(&adapted, &[scale(0.0)], 1.0), &without) < 1e-6);
     assert_eq!(logits(&adapted, &[scale(0.0)], 0.0), with);
-    assert_eq!(logits(&adapted, &[scale(1.0)], 1.0), with);
+    let refused = |edit: Intervention| Interventions::resolve(&adapted, &[edit], &[1.0]).unwrap_err().to_string();
+    assert!(refused(scale(1.0)).contains("it needs `scale`"));
+    assert!(refused(Intervention { blocks: vec![0, 77], ..scale(0.0) }).contains("block 77"));
+    assert!(refused(Intervention { modules: vec!["typo_proj".to_owned()], ..scale(0.0) }).contains("typo_proj"));
     assert_eq!(logits(&adapted, &[scale(3.0)], 0.5), logits(&adapted, &[scale(2.0)], 1.0));
     let twice = logits(&organism(&[adapter(), adapter()]), &[], 1.0);
     // Two equal updates are added one after another.
