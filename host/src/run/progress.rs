@@ -32,6 +32,17 @@ struct State {
     bar: Option<ProgressBar>,
     begun: Instant,
     shown: Option<Instant>,
+    part: Option<WorkPart>,
+}
+
+/// A stretch of work inside of an entry that counts to one total.
+#[derive(Clone, Copy)]
+struct WorkPart {
+    total: u64,
+    done: u64,
+    /// What was done when it was first heard of, and when that was.
+    first: u64,
+    begun: Instant,
 }
 
 /// Time between two lines that say the same thing.
@@ -44,7 +55,7 @@ impl Progress {
             ProgressMode::Auto if !std::io::stderr().is_terminal() => ProgressMode::Plain,
             other => other,
         };
-        let state = State { entry: String::new(), bar: None, begun: Instant::now(), shown: None };
+        let state = State { entry: String::new(), bar: None, begun: Instant::now(), shown: None, part: None };
         Self { mode, state: Mutex::new(state) }
     }
 
@@ -52,7 +63,7 @@ impl Progress {
     pub fn begin(&self, entry: &str, about: &str) {
         let mut state = self.state();
         state.entry = entry.to_owned();
-        (state.begun, state.shown) = (Instant::now(), None);
+        (state.begun, state.shown, state.part) = (Instant::now(), None, None);
         match self.mode {
             ProgressMode::Auto => {
                 let style = ProgressStyle::with_template("{prefix:.bold} {wide_msg} {bar:24} {pos}/{len} {eta}")
@@ -77,6 +88,12 @@ impl Progress {
             bar.set_message(message.to_owned());
             return;
         }
+        // The time that is left counts from where this part of the entry began.
+        let part = match state.part {
+            Some(part) if part.total == total && part.done <= done => WorkPart { done, ..part },
+            _ => WorkPart { total, done, first: done, begun: Instant::now() },
+        };
+        state.part = Some(part);
         if done < total && state.shown.is_some_and(|at| at.elapsed() < QUIET) {
             return;
         }
@@ -89,8 +106,14 @@ impl Progress {
                 );
             }
             ProgressMode::Plain if done < total => {
-                let left = state.begun.elapsed().as_secs_f64() / done.max(1) as f64 * (total - done) as f64;
-                eprintln!("{}: {message} {done}/{total}, {left:.0} s left", state.entry);
+                let left = match done - part.first {
+                    0 => String::new(),
+                    count => {
+                        let each = part.begun.elapsed().as_secs_f64() / count as f64;
+                        format!(", {:.0} s left", each * (total - done) as f64)
+                    }
+                };
+                eprintln!("{}: {message} {done}/{total}{left}", state.entry);
             }
             _ => {}
         }
