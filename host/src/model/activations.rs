@@ -5,12 +5,12 @@ use std::ops::Range;
 use emhost_abi::wire::{Pooling, Tokens, View};
 
 use super::intervene::{Chosen, Extent, Firings, Interventions, Part, Sequence, Steered};
-use super::kernels::first_not_finite;
 use super::organism::Organism;
 use super::packed::Packed;
 use super::parallel::lanes;
 use super::site::{Capture, Site};
 use super::text::Encoded;
+use super::weights::first_not_finite;
 use super::{ModelError, Result};
 
 /// Bytes of captured values that the forward passes of one moment may hold.

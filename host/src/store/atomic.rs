@@ -9,23 +9,27 @@ use super::temporary::{Temporary, parent};
 
 /// Writes `bytes` to `path` in one step: a reader sees the old file or the new one, also after a crash.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let (mut temporary, mut file) = Temporary::file(path)?;
-    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
-    file.sync_all().map_err(|e| StoreError::io("write", path, e))?;
+    let mut temporary = written(path, bytes)?;
     publish_file(&mut temporary, path)
 }
 
 /// Like [`write_atomic`], but an error where the name is taken, also by another process meanwhile.
 pub fn write_new_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let (temporary, mut file) = Temporary::file(path)?;
-    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
-    file.sync_all().map_err(|e| StoreError::io("write", path, e))?;
+    let temporary = written(path, bytes)?;
     // A second name, unlike a new one, never replaces; the temporary name goes with its owner.
     match std::fs::hard_link(temporary.path(), path) {
         Ok(()) => sync_folder(parent(path)),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(StoreError::Exists { path: path.to_owned() }),
         Err(e) => Err(StoreError::io("write", path, e)),
     }
+}
+
+/// The bytes in a synced temporary file beside `path`.
+fn written(path: &Path, bytes: &[u8]) -> Result<Temporary, StoreError> {
+    let (temporary, mut file) = Temporary::file(path)?;
+    file.write_all(bytes).map_err(|e| StoreError::io("write", path, e))?;
+    file.sync_all().map_err(|e| StoreError::io("write", path, e))?;
+    Ok(temporary)
 }
 
 /// Renames a finished and synced temporary file, then makes the name durable.

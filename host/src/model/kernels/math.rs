@@ -59,14 +59,6 @@ pub fn sum_of(items: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes[0]
 }
 
-/// Index of the first item that is infinite or not a number.
-pub fn first_not_finite(items: &[f32]) -> Option<usize> {
-    // Any such item makes the sum of zeros one that is no number.
-    let whole = |part: &[f32]| sum_of(part, |v| v * 0.0) == 0.0;
-    let part = items.chunks(4096).position(|part| !whole(part))?;
-    items[part * 4096..].iter().position(|v| !v.is_finite()).map(|at| part * 4096 + at)
-}
-
 /// The largest of `items`.
 #[inline(always)]
 pub fn largest(items: &[f32]) -> f32 {
@@ -94,18 +86,6 @@ mod tests {
             assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() <= 2e-7, "tanh({x})");
             assert!((f64::from(sigmoid(x)) - 1.0 / (1.0 + (-f64::from(x)).exp())).abs() <= 2e-7, "sigmoid({x})");
         }
-    }
-
-    #[test]
-    fn the_first_item_that_is_not_finite_is_found() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for at in [0, 15, 16, 4095, 4096, 9_999] {
-                let mut items = vec![f32::MAX; 10_000];
-                items[at] = bad;
-                assert_eq!(first_not_finite(&items), Some(at));
-            }
-        }
-        assert_eq!(first_not_finite(&[f32::MIN, f32::MAX, 0.0, -0.0]), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use attention::{Heads, Look, Seen, attend, causal_attention};
 pub use composed_attention::composed_attention;
 pub use cross_entropy::cross_entropy;
 pub use gated::gated;
-pub use math::{exp, first_not_finite, largest, sum_of, tanh};
+pub use math::{exp, largest, sum_of, tanh};
 pub use pages::{PAGE, Pages};
 pub use panels::Panels;
 pub use product::frozen_product;

@@ -9,7 +9,7 @@ mod tests;
 mod write;
 
 pub use header::Unique;
-pub use numbers::Numbers;
+pub use numbers::{Numbers, first_not_finite};
 pub use set::Weights;
 pub use source::{Source, read_file};
 pub use write::to_safetensors;

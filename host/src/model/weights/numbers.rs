@@ -105,9 +105,7 @@ impl Numbers {
     /// Index and value of the first number that is NaN or infinite.
     pub fn first_not_finite(&self) -> Option<(usize, f32)> {
         match self {
-            Self::F32(numbers) => {
-                position(numbers, |n| n.to_bits() & 0x7fff_ffff, 0x7f80_0000).map(|i| (i, numbers[i]))
-            }
+            Self::F32(numbers) => first_not_finite(numbers).map(|i| (i, numbers[i])),
             Self::F16(numbers) => {
                 position(numbers, |n| u32::from(n.to_bits() & 0x7fff), 0x7c00).map(|i| (i, numbers[i].to_f32()))
             }
@@ -116,6 +114,11 @@ impl Numbers {
             }
         }
     }
+}
+
+/// Index of the first number that is infinite or none.
+pub fn first_not_finite(numbers: &[f32]) -> Option<usize> {
+    position(numbers, |n| n.to_bits() & 0x7fff_ffff, 0x7f80_0000)
 }
 
 /// Index of the first number whose bits without the sign reach those of infinity.

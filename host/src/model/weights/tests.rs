@@ -161,3 +161,15 @@ fn an_index_and_its_shards_must_agree() {
     let error = Weights::open(&Files::Folder(folder.path().to_owned()), &Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("tensor `z`, which the index does not list"), "{error}");
 }
+
+#[test]
+fn the_first_item_that_is_not_finite_is_found() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for at in [0, 15, 16, 4095, 4096, 9_999] {
+            let mut items = vec![f32::MAX; 10_000];
+            items[at] = bad;
+            assert_eq!(crate::model::weights::first_not_finite(&items), Some(at));
+        }
+    }
+    assert_eq!(crate::model::weights::first_not_finite(&[f32::MIN, f32::MAX, 0.0, -0.0]), None);
+}
