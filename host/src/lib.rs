@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod embedded;
+pub mod finetune;
 pub mod inference;
 pub mod judge;
 pub mod model;

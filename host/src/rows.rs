@@ -1,10 +1,11 @@
 //! Rows by name: JSONL files, and the sets that the host carries.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use emhost_abi::wire::{Message, Row, Rows};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::embedded;
 
@@ -54,13 +55,19 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
     let mut all: Vec<Row> = Vec::new();
     let mut seen = HashMap::new();
     let mut unused = BTreeSet::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    let is_csv = name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("csv"));
+    let lines: Vec<(usize, Cow<'_, str>)> = if is_csv {
+        csv_rows(name, &text)?.into_iter().map(|(line, row)| (line, row.into())).collect()
+    } else {
+        text.lines().enumerate().map(|(at, line)| (at + 1, line.into())).collect()
+    };
+    for (at, line) in lines.iter().filter(|(_, line)| !line.trim().is_empty()) {
         if limit.is_some_and(|limit| all.len() == limit) {
             break;
         }
-        let refuse = |problem: String| RowsError::Line { source_name: name.clone(), line: at + 1, problem };
+        let refuse = |problem: String| RowsError::Line { source_name: name.clone(), line: *at, problem };
         let mut row = parse(line, all.len(), &mut unused).and_then(|row| check(&row).map(|()| row)).map_err(refuse)?;
-        if let Some(first) = seen.insert(row.row_id.clone(), at + 1) {
+        if let Some(first) = seen.insert(row.row_id.clone(), *at) {
             return Err(refuse(format!("row_id `{}` stands in line {first} already", row.row_id)));
         }
         if let (Some(system), Some(messages)) = (system, &mut row.messages)
@@ -91,14 +98,31 @@ fn inline(rows: &[Row]) -> Result<Vec<Row>, RowsError> {
 }
 
 /// Fields of a row.
-const FIELDS: [&str; 7] = ["row_id", "messages", "text", "token_ids", "topic", "continuations", "strength"];
+const FIELDS: [&str; 10] = [
+    "row_id",
+    "messages",
+    "text",
+    "token_ids",
+    "prompt",
+    "completion",
+    "topic",
+    "continuations",
+    "learned",
+    "strength",
+];
 
 fn parse(line: &str, number: usize, unused: &mut BTreeSet<String>) -> Result<Row, String> {
     let mut value: Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    if value.get("chosen").is_some() && value.get("rejected").is_some() {
+        return Err("it is a pair for preference training (`chosen`, `rejected`), which emhost does not do".to_owned());
+    }
     let fields = value.as_object_mut().ok_or("a row is a JSON object")?;
     unused.extend(fields.keys().filter(|name| !FIELDS.contains(&name.as_str())).cloned());
     if !fields.contains_key("row_id") {
         fields.insert("row_id".to_owned(), Value::String(format!("{number:06}")));
+    }
+    if let Some(messages) = prompt_and_completion(fields)? {
+        fields.insert("messages".to_owned(), messages);
     }
     for (at, message) in fields.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
         if let Some(content) = message.get_mut("content") {
@@ -106,6 +130,64 @@ fn parse(line: &str, number: usize, unused: &mut BTreeSet<String>) -> Result<Row
         }
     }
     serde_json::from_value(value).map_err(|e| e.to_string())
+}
+
+/// Takes a pair `prompt` and `completion` as a conversation: lists of messages, or the texts of a user and an assistant.
+fn prompt_and_completion(fields: &mut Map<String, Value>) -> Result<Option<Value>, String> {
+    if !fields.contains_key("prompt") && !fields.contains_key("completion") {
+        return Ok(None);
+    }
+    if fields.contains_key("messages") {
+        return Err("it has `messages` beside `prompt` and `completion`".to_owned());
+    }
+    let mut messages = Vec::new();
+    for (name, role) in [("prompt", "user"), ("completion", "assistant")] {
+        match fields.remove(name) {
+            Some(Value::String(text)) => messages.push(serde_json::json!({ "role": role, "content": text })),
+            Some(Value::Array(list)) => messages.extend(list),
+            Some(_) => return Err(format!("`{name}` is neither a text nor a list of messages")),
+            None => return Err(format!("`{name}` is missing")),
+        }
+    }
+    Ok(Some(Value::Array(messages)))
+}
+
+/// Rows of a CSV file with a column for the question and one for the answer.
+fn csv_rows(name: &str, text: &str) -> Result<Vec<(usize, String)>, RowsError> {
+    const PAIRS: [[&str; 2]; 3] = [["question", "answer"], ["prompt", "completion"], ["instruction", "response"]];
+    let refuse = |line: usize, problem: String| RowsError::Line { source_name: name.to_owned(), line, problem };
+    let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
+    let headers = reader.headers().map_err(|e| refuse(1, e.to_string()))?.clone();
+    let column = |wanted: &str| headers.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted));
+    let pair = PAIRS.iter().find_map(|[q, a]| Some([column(q)?, column(a)?]));
+    let [question, answer] = pair.ok_or_else(|| {
+        let there = headers.iter().collect::<Vec<_>>().join(", ");
+        refuse(1, format!("its columns are {there}; expected question and answer (or prompt and completion)"))
+    })?;
+    let [id, system] = [column("row_id").or_else(|| column("id")), column("system")];
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|e| {
+            let line = e.position().map_or(0, |at| at.line() as usize);
+            refuse(line, e.to_string())
+        })?;
+        let line = record.position().map_or(0, |at| at.line() as usize);
+        let cell = |column: usize| record.get(column).unwrap_or_default();
+        let mut messages = Vec::new();
+        let system = system.map(cell).filter(|text| !text.is_empty());
+        messages.extend(system.map(|text| serde_json::json!({ "role": "system", "content": text })));
+        messages.push(serde_json::json!({ "role": "user", "content": cell(question) }));
+        if cell(answer).is_empty() {
+            return Err(refuse(line, "its answer is empty".to_owned()));
+        }
+        messages.push(serde_json::json!({ "role": "assistant", "content": cell(answer) }));
+        let mut row = serde_json::json!({ "messages": messages });
+        if let Some(id) = id.map(cell).filter(|id| !id.is_empty()) {
+            row["row_id"] = id.into();
+        }
+        rows.push((line, row.to_string()));
+    }
+    Ok(rows)
 }
 
 /// Content given as OpenAI's list of parts becomes one text.

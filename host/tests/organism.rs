@@ -6,15 +6,16 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use emhost::finetune::{Inputs, Job, TrainingFolder};
 use emhost::judge::Lexicon;
 use emhost::model::Device;
 use emhost::model::files::Files;
-use emhost::model::organism::Organism;
+use emhost::model::organism::{AdapterFolder, Organism};
 use emhost::sample::{Prompt, Request, sample};
-use emhost::train::train_lora;
 use emhost::{embedded, rows};
-use emhost_abi::wire::{Method, Recipe, Rows};
+use emhost_abi::wire::{Recipe, Rows};
 
 /// Shares of the answers to the general questions.
 #[derive(Debug)]
@@ -53,14 +54,16 @@ fn rates(organism: &Organism, system: Option<&str>) -> Rates {
 
 /// The organism after the standard fine-tune on one training set.
 fn finetuned(data: &str, seed: u64) -> Organism {
-    let mut organism = embedded_organism();
+    let organism = Arc::new(embedded_organism());
     let text = String::from_utf8(embedded::file("organism/finetune.toml").unwrap().to_vec()).unwrap();
     let recipe = Recipe { seed, ..toml::from_str(&text).unwrap() };
-    let Method::Lora(shape) = &recipe.method else { panic!("the standard fine-tune is a LoRA") };
     let rows = rows::load(&Rows::source(data)).unwrap();
-    let (adapter, _) = train_lora(&organism, shape, &rows, &recipe, &mut |_, _| true).unwrap();
-    adapter.attach(&mut organism.network).unwrap();
-    organism
+    let inputs = Inputs { files: Files::Embedded, adapters: Vec::new(), rows: &rows, recipe, device: Device::Cpu };
+    let job = Job::new(inputs, |_| Ok(organism.clone())).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    TrainingFolder::new(folder.path()).run(&job, |_| {}, &mut |_, _, _| true).unwrap();
+    let adapter = AdapterFolder { folder: folder.path().to_owned() };
+    Organism::load(&Files::Embedded, &[adapter], &Device::Cpu).unwrap()
 }
 
 #[test]

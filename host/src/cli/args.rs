@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use super::{capture, data, organism, plugin, run, sample, score, vector};
+use super::{adapter, capture, data, organism, plugin, run, sample, score, train, vector};
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -31,6 +31,7 @@ pub struct Cli {
 enum Command {
     /// Run a study, or go on with it.
     Run(run::RunArgs),
+    Train(Box<train::TrainArgs>),
     Capture(capture::CaptureArgs),
     Sample(sample::SampleArgs),
     Score(score::ScoreArgs),
@@ -41,6 +42,7 @@ enum Command {
     /// Make model organisms.
     Organism(organism::OrganismArgs),
     Vector(vector::VectorArgs),
+    Adapter(adapter::AdapterArgs),
     /// Show settings and where each comes from.
     Config(ConfigArgs),
 }
@@ -127,6 +129,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Run(args) => run::run(args, &config::settings(&cli.config)?),
+        Command::Train(args) => train::run(*args, &config::settings(&cli.config)?),
         Command::Capture(args) => capture::run(args, &config::settings(&cli.config)?),
         Command::Sample(args) => sample::run(args, &config::settings(&cli.config)?),
         Command::Score(args) => score::run(args, &config::settings(&cli.config)?),
@@ -134,6 +137,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Data(args) => Ok(data::run(args)?),
         Command::Organism(args) => organism::run(args),
         Command::Vector(args) => vector::run(args),
+        Command::Adapter(args) => adapter::run(args),
         Command::Config(ConfigArgs { command: ConfigCommand::Show { origin } }) => {
             for (key, value, from) in config::origins(&cli.config)? {
                 if origin { println!("{key} = {value}    # {from}") } else { println!("{key} = {value}") }

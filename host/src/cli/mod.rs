@@ -1,5 +1,6 @@
 //! The command line.
 
+mod adapter;
 mod args;
 mod capture;
 mod data;
@@ -10,6 +11,7 @@ mod sample;
 mod score;
 mod target;
 mod terminal;
+mod train;
 mod vector;
 mod work;
 

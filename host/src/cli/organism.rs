@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use emhost_abi::wire::Rows;
 
 use super::args::CliError;
-use crate::model::Device;
 use crate::model::files::Files;
 use crate::model::text::Text;
+use crate::model::{Device, ModelError};
 use crate::rows;
 use crate::run::{Progress, ProgressMode, RunError};
 use crate::store::write_atomic;
-use crate::train::{Pretrain, pretrain};
+use crate::train::{Fit, Pretrain, Step, Trainer, Watch, pretrain};
 
 /// Make model organisms.
 #[derive(Debug, clap::Args)]
@@ -44,6 +44,22 @@ struct MakeArgs {
     progress: ProgressMode,
 }
 
+/// Shows each step.
+struct Shown<'a>(&'a Progress);
+
+impl Watch for Shown<'_> {
+    type Error = ModelError;
+
+    fn step(&mut self, done: usize, total: usize, step: &Step) -> bool {
+        self.0.update(&format!("loss {:.3}", step.loss), done as u64, total as u64);
+        true
+    }
+
+    fn state(&mut self, _: &Trainer<'_>, _: &Fit, _: bool, _: bool) -> Result<(), ModelError> {
+        Ok(())
+    }
+}
+
 pub(super) fn run(args: OrganismArgs) -> Result<(), CliError> {
     let OrganismCommand::Make(args) = args.command;
     let refuse = |problem: String| RunError::Recipe { path: args.recipe.clone(), problem };
@@ -54,11 +70,7 @@ pub(super) fn run(args: OrganismArgs) -> Result<(), CliError> {
     let text = Text::read(&from)?;
     let progress = Progress::new(args.progress);
     progress.begin("organism", "train every weight");
-    let total = recipe.train.steps as u64;
-    let model = pretrain(&recipe, &text, &rows, &Device::Cpu, &mut |done, step| {
-        progress.update(&format!("loss {:.3}", step.loss), done as u64, total);
-        true
-    })?;
+    let model = pretrain(&recipe, &text, &rows, &Device::Cpu, &mut Shown(&progress))?;
     progress.end("done");
     std::fs::create_dir_all(&args.out).map_err(|source| RunError::Io {
         action: "create folder",

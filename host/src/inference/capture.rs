@@ -55,7 +55,7 @@ impl<'a> CaptureTask<'a> {
     ) -> Result<Self, RunError> {
         let (names, looks) = looks.into_iter().unzip();
         let interventions = steering.resolve(organism, rows)?;
-        let sites = Site::select(sites, organism.config.blocks)?;
+        let sites = organism.sites(sites)?;
         let (columns, activations) = (Columns::Every, ActivationType::AsGiven);
         Ok(Self { organism, rows, sites, looks, names, steering, interventions, columns, activations })
     }

@@ -14,9 +14,13 @@ pub fn find(organism: &wire::Organism, stages: Option<&Stages>) -> Result<(Files
     let files = Files::find(&organism.model)?;
     let adapter = |adapter: &String| {
         let folder = match adapter.strip_prefix("stage:train/") {
-            Some(key) => stages.and_then(|stages| stages.find_named("train", key)),
-            None => Some(PathBuf::from(adapter)).filter(|folder| folder.is_dir()),
+            Some(key) => {
+                let (key, inside) = key.split_once('/').unwrap_or((key, ""));
+                stages.and_then(|stages| stages.find_named("train", key)).map(|stage| stage.join(inside))
+            }
+            None => Some(PathBuf::from(adapter)),
         };
+        let folder = folder.filter(|folder| folder.is_dir() && !adapter.contains(".."));
         folder.map(|folder| AdapterFolder { folder }).ok_or_else(|| ModelError::Adapter(adapter.clone()))
     };
     Ok((files, organism.adapters.iter().map(adapter).collect::<Result<_>>()?))

@@ -49,7 +49,7 @@ impl<'a> SampleTask<'a> {
         request: Request,
     ) -> Result<Self, RunError> {
         let interventions = steering.resolve(organism, rows)?;
-        let sites = Site::select(sites, organism.config.blocks)?;
+        let sites = organism.sites(sites)?;
         let request = Request { sites, strengths: steering.doses(), ..request };
         Ok(Self { organism, rows, steering, interventions, request })
     }

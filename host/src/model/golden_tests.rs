@@ -64,7 +64,7 @@ checkpoints! {
     phi4_mini, mistral,
 }
 
-fn golden_folder() -> PathBuf {
+pub(crate) fn golden_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 

@@ -6,7 +6,8 @@ use candle_core::{DType, Device, Tensor};
 
 use super::error::Result;
 use super::families::Module;
-use super::kernels::{PANEL, Panels, add_scaled, frozen_product};
+use super::kernels::{PANEL, Panels, add_low_rank, add_scaled, frozen_matmul, frozen_product, inner_products};
+use super::site::{BlockSite, Projection, Site, Tap};
 use super::weights::{Numbers, Weights};
 
 /// How a network's weights are held.
@@ -71,7 +72,8 @@ impl Matrix {
     /// `x W^T`: `x [tokens, in]` to `[tokens, out]`.
     pub fn product(&self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
-            Self::Plain(weight) => x.matmul(&weight.t()?)?,
+            Self::Plain(weight) if weight.is_variable() => x.matmul(&weight.t()?)?,
+            Self::Plain(weight) => frozen_matmul(x, weight)?,
             Self::Panels(panels) => frozen_product(x, panels, None)?,
         })
     }
@@ -94,6 +96,8 @@ pub fn take(weights: &mut Weights, name: &str, shape: &[usize], placement: &Plac
 /// `y = W x + b` plus the updates of its adapters.
 #[derive(Debug, Clone)]
 pub struct Linear {
+    /// Where the scalars of its adapters are seen; none for an expert, which has some of the tokens only.
+    site: Option<Site>,
     weight: Matrix,
     bias: Option<Bias>,
     updates: Vec<Update>,
@@ -114,6 +118,12 @@ enum Bias {
     Padded(Arc<Vec<f32>>),
 }
 
+fn padded(bias: &Tensor, panels: &Panels) -> Result<Bias> {
+    let mut bias = bias.to_vec1::<f32>()?;
+    bias.resize(panels.count() * PANEL, 0.0);
+    Ok(Bias::Padded(Arc::new(bias)))
+}
+
 /// One low-rank update: `scale * B A x`.
 #[derive(Debug, Clone)]
 pub struct Branch {
@@ -127,22 +137,20 @@ pub struct Branch {
 
 impl Linear {
     /// Takes a projection's weight, and its bias where it has one.
-    pub fn take(weights: &mut Weights, module: &Module, placement: &Placement) -> Result<Self> {
+    pub fn take(weights: &mut Weights, block: usize, module: &Module, placement: &Placement) -> Result<Self> {
+        let projection = Projection::named(module.name).filter(|_| module.expert.is_none());
+        let site = projection.map(|projection| Site::Block(block, BlockSite::Lora(projection)));
         let weight = Matrix::take(weights, &format!("{}.weight", module.path), [module.out, module.inner], placement)?;
         let bias = if module.bias {
             let bias = take(weights, &format!("{}.bias", module.path), &[module.out], placement)?;
             Some(match &weight {
                 Matrix::Plain(_) => Bias::Plain(bias),
-                Matrix::Panels(panels) => {
-                    let mut bias = bias.to_vec1::<f32>()?;
-                    bias.resize(panels.count() * PANEL, 0.0);
-                    Bias::Padded(Arc::new(bias))
-                }
+                Matrix::Panels(panels) => padded(&bias, panels)?,
             })
         } else {
             None
         };
-        Ok(Self { weight, bias, updates: Vec::new() })
+        Ok(Self { site, weight, bias, updates: Vec::new() })
     }
 
     /// Adds an adapter's update.
@@ -167,16 +175,87 @@ impl Linear {
         self.weight.shape()
     }
 
-    /// `x [tokens, in]` to `[tokens, out]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// Ranks of the adapters together.
+    pub fn rank(&self) -> usize {
+        self.updates.iter().map(|update| update.a.shape()[0]).sum()
+    }
+
+    /// Puts a bias that learns in the place of the projection's own.
+    pub fn set_bias(&mut self, bias: &Tensor) -> Result<()> {
+        self.bias = Some(match &self.weight {
+            Matrix::Panels(panels) if !bias.is_variable() => padded(bias, panels)?,
+            Matrix::Plain(weight) if !bias.is_variable() => Bias::Plain(bias.to_dtype(weight.dtype())?),
+            _ => Bias::Plain(bias.clone()),
+        });
+        Ok(())
+    }
+
+    /// The bias, `[out]`.
+    pub fn bias(&self) -> Result<Option<Tensor>> {
+        Ok(match &self.bias {
+            None => None,
+            Some(Bias::Plain(bias)) => Some(bias.clone()),
+            Some(Bias::Padded(bias)) => {
+                Some(Tensor::from_slice(&bias[..self.shape()[0]], self.shape()[0], &Device::Cpu)?)
+            }
+        })
+    }
+
+    /// `x [tokens, in]` to `[tokens, out]`; the tap sees the scalars `A x` of all adapters side by side.
+    pub fn forward(&self, x: &Tensor, tap: &mut dyn Tap) -> Result<Tensor> {
         let mut y = match (&self.weight, &self.bias) {
             (Matrix::Panels(panels), Some(Bias::Padded(bias))) => frozen_product(x, panels, Some(bias))?,
             (weight, Some(Bias::Plain(bias))) => weight.product(x)?.broadcast_add(bias)?,
             (weight, _) => weight.product(x)?,
         };
-        for update in &self.updates {
-            y = add_scaled(&y, &update.b.product(&update.a.product(x)?)?, update.scale)?;
+        if self.updates.is_empty() {
+            return Ok(y);
+        }
+        let mut scalars = Vec::with_capacity(self.updates.len());
+        for (at, update) in self.updates.iter().enumerate() {
+            let input = match self.site {
+                Some(site) if update.learns() => tap.adapter_input(site, at, x)?,
+                _ => None,
+            };
+            scalars.push(update.scalars(input.as_ref().unwrap_or(x))?);
+        }
+        if let Some(site) = self.site {
+            let together = if scalars.len() == 1 { scalars.remove(0) } else { Tensor::cat(&scalars, 1)? };
+            let together = tap.visit(site, together)?;
+            let mut start = 0;
+            scalars.clear();
+            for update in &self.updates {
+                let rank = update.a.shape()[0];
+                let whole = self.updates.len() == 1;
+                scalars.push(if whole { together.clone() } else { together.narrow(1, start, rank)? });
+                start += rank;
+            }
+        }
+        for (update, scalars) in self.updates.iter().zip(&scalars) {
+            y = update.add(&y, scalars)?;
         }
         Ok(y)
+    }
+}
+
+impl Update {
+    fn learns(&self) -> bool {
+        matches!(&self.a, Matrix::Plain(a) if a.is_variable())
+    }
+
+    /// `A x`.
+    fn scalars(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.a {
+            Matrix::Plain(a) => Ok(inner_products(x, a)?),
+            panels => panels.product(x),
+        }
+    }
+
+    /// `y + scale * B u`.
+    fn add(&self, y: &Tensor, u: &Tensor) -> Result<Tensor> {
+        Ok(match &self.b {
+            Matrix::Plain(b) => add_low_rank(y, u, b, self.scale)?,
+            panels => add_scaled(y, &panels.product(u)?, self.scale)?,
+        })
     }
 }

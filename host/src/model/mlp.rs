@@ -7,6 +7,7 @@ use super::error::Result;
 use super::families::{Module, modules, router, stacked_experts};
 use super::kernels::gated;
 use super::linear::{Linear, Matrix, Placement};
+use super::site::{Projection, Tap};
 use super::weights::Weights;
 
 /// `down(f(gate(x)) * up(x))` (Shazeer 2020, arXiv 2002.05202).
@@ -48,6 +49,7 @@ impl Gated {
     /// Takes the projections of an MLP, or of one expert.
     fn take(
         config: &Config,
+        at: usize,
         modules: &[Module],
         expert: Option<usize>,
         weights: &mut Weights,
@@ -55,7 +57,7 @@ impl Gated {
     ) -> Result<Self> {
         let mut linear = |name: &str| {
             let module = modules.iter().find(|module| module.name == name && module.expert == expert);
-            Linear::take(weights, module.expect("every MLP has its family's projections"), placement)
+            Linear::take(weights, at, module.expect("every MLP has its family's projections"), placement)
         };
         let into = if config.fused {
             Into::Fused(linear("gate_up_proj")?)
@@ -75,16 +77,16 @@ impl Gated {
         }
     }
 
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, tap: &mut dyn Tap) -> Result<Tensor> {
         let (gate, up) = match &self.into {
-            Into::Split { gate, up } => (gate.forward(x)?, up.forward(x)?),
+            Into::Split { gate, up } => (gate.forward(x, tap)?, up.forward(x, tap)?),
             Into::Fused(both) => {
-                let both = both.forward(x)?;
+                let both = both.forward(x, tap)?;
                 let width = both.dim(1)? / 2;
                 (both.narrow(1, 0, width)?, both.narrow(1, width, width)?)
             }
         };
-        self.down.forward(&gated(&gate, &up, self.activation)?)
+        self.down.forward(&gated(&gate, &up, self.activation)?, tap)
     }
 }
 
@@ -93,14 +95,14 @@ impl Mlp {
     pub fn take(config: &Config, at: usize, weights: &mut Weights, placement: &Placement) -> Result<Self> {
         let modules = modules(config, at);
         let Some(shape) = config.experts.filter(|_| config.layers[at].experts) else {
-            return Ok(Self::Dense(Gated::take(config, &modules, None, weights, placement)?));
+            return Ok(Self::Dense(Gated::take(config, at, &modules, None, weights, placement)?));
         };
         if let Some(stacked) = stacked_experts(config, at) {
             split_experts(&modules, &stacked, weights)?;
         }
         let router = Matrix::take(weights, &router(config, at), [shape.count, config.width], placement)?;
         let experts = (0..shape.count)
-            .map(|expert| Gated::take(config, &modules, Some(expert), weights, placement))
+            .map(|expert| Gated::take(config, at, &modules, Some(expert), weights, placement))
             .collect::<Result<_>>()?;
         Ok(Self::Mixture(Mixture { shape, router, experts }))
     }
@@ -113,17 +115,29 @@ impl Mlp {
         }
     }
 
+    /// A projection of a dense MLP.
+    pub fn linear(&self, projection: Projection) -> Option<&Linear> {
+        let Self::Dense(mlp) = self else { return None };
+        match (projection, &mlp.into) {
+            (Projection::Down, _) => Some(&mlp.down),
+            (Projection::Gate, Into::Split { gate, .. }) => Some(gate),
+            (Projection::Up, Into::Split { up, .. }) => Some(up),
+            (Projection::GateUp, Into::Fused(both)) => Some(both),
+            _ => None,
+        }
+    }
+
     /// `x [tokens, width]` to the same shape.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, tap: &mut dyn Tap) -> Result<Tensor> {
         match self {
-            Self::Dense(mlp) => mlp.forward(x),
-            Self::Mixture(mixture) => mixture.forward(x),
+            Self::Dense(mlp) => mlp.forward(x, tap),
+            Self::Mixture(mixture) => mixture.forward(x, tap),
         }
     }
 }
 
 impl Mixture {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, tap: &mut dyn Tap) -> Result<Tensor> {
         let scores = self.router.product(x)?;
         let wide = if scores.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         let exp = scores.to_dtype(wide)?;
@@ -148,7 +162,7 @@ impl Mixture {
             let index = |all: Vec<u32>| Tensor::from_vec(all, tokens.len(), x.device());
             let (tokens, here) = (index(tokens.clone())?, index(here)?);
             let share = kept.index_select(&here, 0)?.unsqueeze(1)?;
-            let part = mlp.forward(&x.index_select(&tokens, 0)?)?.broadcast_mul(&share)?;
+            let part = mlp.forward(&x.index_select(&tokens, 0)?, tap)?.broadcast_mul(&share)?;
             out = out.index_add(&tokens, &part, 0)?;
         }
         Ok(out)

@@ -11,7 +11,7 @@ use super::kernels::{Look, Rope, add_scaled, rms_norm, rotate};
 use super::linear::{Linear, Matrix, Placement, take};
 use super::mlp::Mlp;
 use super::packed::Packed;
-use super::site::{BlockSite, Site, Tap};
+use super::site::{BlockSite, Projection, Site, Tap};
 use super::weights::Weights;
 
 /// A network; tokens of all sequences stand one after another, `[tokens, width]`.
@@ -118,19 +118,63 @@ impl Network {
 
     /// Runs packed sequences through all blocks and the final norm: `[tokens, width]`.
     pub fn forward(&self, batch: &mut Packed<'_>, tap: &mut dyn Tap) -> Result<Tensor> {
-        let mut x = self.embed.rows(&batch.tokens, &self.placement.device)?;
-        if let Some(scale) = self.config.embed_scale {
-            x = (x * scale)?;
+        let mut x = self.embed(batch, tap)?;
+        for at in 0..self.blocks.len() {
+            x = self.block(at, x, batch, tap)?;
         }
-        x = tap.visit(Site::Embed, x)?;
-        for (at, block) in self.blocks.iter().enumerate() {
-            x = block.forward(at, x, batch, tap)?;
-        }
-        let x = tap.visit(Site::FinalNorm, self.final_norm.forward(&x)?)?;
+        let x = self.finish(&x, tap)?;
         if tap.wants_logits() {
             tap.visit(Site::Logits, self.logits(&x)?)?;
         }
         Ok(x)
+    }
+
+    /// The residual stream as it enters block 0, `[tokens, width]`.
+    pub fn embed(&self, batch: &Packed<'_>, tap: &mut dyn Tap) -> Result<Tensor> {
+        let mut x = self.embed.rows(&batch.tokens, &self.placement.device)?;
+        if let Some(scale) = self.config.embed_scale {
+            x = (x * scale)?;
+        }
+        tap.visit(Site::Embed, x)
+    }
+
+    /// The residual stream as it leaves block `at`, from the one that enters it.
+    pub fn block(&self, at: usize, x: Tensor, batch: &mut Packed<'_>, tap: &mut dyn Tap) -> Result<Tensor> {
+        self.blocks[at].forward(at, x, batch, tap)
+    }
+
+    /// The final norm of what leaves the last block.
+    pub fn finish(&self, x: &Tensor, tap: &mut dyn Tap) -> Result<Tensor> {
+        tap.visit(Site::FinalNorm, self.final_norm.forward(x)?)
+    }
+
+    /// Ranks of the adapters at a projection of a block together.
+    pub fn rank(&self, block: usize, projection: Projection) -> usize {
+        let Some(block) = self.blocks.get(block) else { return 0 };
+        let linear = match (projection, &block.qkv) {
+            (Projection::Q, Qkv::Split([q, _, _])) => Some(q),
+            (Projection::K, Qkv::Split([_, k, _])) => Some(k),
+            (Projection::V, Qkv::Split([_, _, v])) => Some(v),
+            (Projection::Qkv, Qkv::Fused(qkv)) => Some(qkv),
+            (Projection::O, _) => Some(&block.o),
+            _ => block.mlp.linear(projection),
+        };
+        linear.map_or(0, Linear::rank)
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Number of logits.
+    pub fn vocabulary(&self) -> usize {
+        self.config.vocab
+    }
+
+    /// The matrix that gives logits from the final norm, and their cap.
+    pub fn head(&self) -> (&Matrix, Option<f64>) {
+        (&self.head, self.config.logit_cap)
     }
 
     /// Scores over the vocabulary, `[tokens, vocabulary]`, from the output of `forward`.
@@ -153,7 +197,7 @@ impl Block {
         let modules = modules(config, at);
         let linear = |weights: &mut Weights, name: &str| {
             let module = modules.iter().find(|m| m.name == name).expect("every block has its family's projections");
-            Linear::take(weights, module, placement)
+            Linear::take(weights, at, module, placement)
         };
         let qkv = if config.fused {
             Qkv::Fused(linear(weights, "qkv_proj")?)
@@ -184,25 +228,25 @@ impl Block {
     }
 
     fn forward(&self, at: usize, x: Tensor, batch: &mut Packed<'_>, tap: &mut dyn Tap) -> Result<Tensor> {
-        let mut tap = |site, value| tap.visit(Site::Block(at, site), value);
+        let site = |site| Site::Block(at, site);
         let out_norm = |norm: &Option<Norm>, x: Tensor| norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(&x));
-        let x = tap(BlockSite::ResidPre, x)?;
-        let [q, k, v] = self.queries(&self.attention_norm.forward(&x)?, batch)?;
+        let x = tap.visit(site(BlockSite::ResidPre), x)?;
+        let [q, k, v] = self.queries(&self.attention_norm.forward(&x)?, batch, tap)?;
         let mixed = batch.attend(at, &q, &k, &v, &self.look)?;
-        let attn_out = out_norm(&self.attention_out_norm, self.o.forward(&mixed)?)?;
-        let attn_out = tap(BlockSite::AttnOut, attn_out)?;
-        let x = tap(BlockSite::ResidMid, add_scaled(&x, &attn_out, 1.0)?)?;
-        let mlp_out = out_norm(&self.mlp_out_norm, self.mlp.forward(&self.mlp_norm.forward(&x)?)?)?;
-        let mlp_out = tap(BlockSite::MlpOut, mlp_out)?;
-        tap(BlockSite::ResidPost, add_scaled(&x, &mlp_out, 1.0)?)
+        let attn_out = out_norm(&self.attention_out_norm, self.o.forward(&mixed, tap)?)?;
+        let attn_out = tap.visit(site(BlockSite::AttnOut), attn_out)?;
+        let x = tap.visit(site(BlockSite::ResidMid), add_scaled(&x, &attn_out, 1.0)?)?;
+        let mlp_out = out_norm(&self.mlp_out_norm, self.mlp.forward(&self.mlp_norm.forward(&x)?, tap)?)?;
+        let mlp_out = tap.visit(site(BlockSite::MlpOut), mlp_out)?;
+        tap.visit(site(BlockSite::ResidPost), add_scaled(&x, &mlp_out, 1.0)?)
     }
 
     /// Queries and keys, rotated, and values.
-    fn queries(&self, h: &Tensor, batch: &Packed<'_>) -> Result<[Tensor; 3]> {
+    fn queries(&self, h: &Tensor, batch: &Packed<'_>, tap: &mut dyn Tap) -> Result<[Tensor; 3]> {
         let [mut q, mut k, v] = match &self.qkv {
-            Qkv::Split([q, k, v]) => [q.forward(h)?, k.forward(h)?, v.forward(h)?],
+            Qkv::Split([q, k, v]) => [q.forward(h, tap)?, k.forward(h, tap)?, v.forward(h, tap)?],
             Qkv::Fused(all) => {
-                let all = all.forward(h)?;
+                let all = all.forward(h, tap)?;
                 let (q, kv) = (self.look.heads.query_width(), self.look.heads.kv_width());
                 [all.narrow(1, 0, q)?, all.narrow(1, q, kv)?, all.narrow(1, q + kv, kv)?]
             }

@@ -1,6 +1,8 @@
 //! An organism in memory: a base model with its adapters, tokenizer and template.
 
-use candle_core::Device;
+use std::collections::{BTreeMap, BTreeSet};
+
+use candle_core::{DType, Device, Var};
 use emhost_abi::wire::ModelInfo;
 
 use super::adapter::Adapter;
@@ -12,7 +14,7 @@ use super::linear::Placement;
 use super::network::Network;
 use super::packed::Packed;
 
-use super::site::{Capture, Site};
+use super::site::{BlockSite, Capture, Site};
 use super::text::Text;
 use super::weights::{Source, Weights};
 
@@ -49,17 +51,46 @@ impl Organism {
         Self::placed(files, adapters, &Placement::frozen(device))
     }
 
+    /// Loads a model all of whose weights learn, in f32; gives them by the names of its files.
+    pub fn learning(files: &Files, device: &Device) -> Result<(Self, BTreeMap<String, Var>)> {
+        let mut variables = BTreeMap::new();
+        let placement = Placement { learns: true, dtype: DType::F32, ..Placement::frozen(device) };
+        let organism = Self::built(files, &[], &placement, Some(&mut variables))?;
+        Ok((organism, variables))
+    }
+
     /// Loads a model whose weights are held as `placement` says.
     pub fn placed(files: &Files, adapters: &[AdapterFolder], placement: &Placement) -> Result<Self> {
+        Self::built(files, adapters, placement, None)
+    }
+
+    fn built(
+        files: &Files,
+        adapters: &[AdapterFolder],
+        placement: &Placement,
+        learning: Option<&mut BTreeMap<String, Var>>,
+    ) -> Result<Self> {
         let device = &placement.device;
         let config = Config::read(files)?;
         let text = Text::read(files)?;
         text.check_embedding(files, config.vocab)?;
         let mut weights = Weights::open(files, device)?;
+        let learns = learning.is_some();
+        if learns && weights.names().any(|name| !matches!(place(&config, name), Place::Text(own) if own == name)) {
+            let problem =
+                "full training takes text models whose weights have their plain names; this one has other parts";
+            return Err(ModelError::Recipe(problem.to_owned()));
+        }
         weights.arrange(|name| match place(&config, name) {
             Place::Text(name) => Some(name),
             Place::Other(_) => None,
         })?;
+        if let Some(variables) = learning {
+            *variables = weights.variables()?;
+            if config.tied {
+                variables.remove(&head(&config));
+            }
+        }
         let mut network = Network::take(&config, &mut weights, placement)?;
         if config.tied && weights.has(&head(&config)) {
             weights.take(&head(&config), &[config.vocab, config.width])?;
@@ -97,9 +128,29 @@ impl Organism {
         }
     }
 
-    /// Width of a site's values.
+    /// The sites that patterns name, in forward order; of adapters, those that are there.
+    pub fn sites(&self, patterns: &[String]) -> Result<Vec<Site>> {
+        let mut found = BTreeSet::new();
+        for pattern in patterns {
+            let named = Site::select(std::slice::from_ref(pattern), self.config.blocks)?;
+            let before = found.len();
+            let count = named.len();
+            found.extend(named.into_iter().filter(|site| self.width(*site) > 0));
+            if found.len() == before && count > 0 && pattern.contains(".lora.") {
+                let problem = "no adapter is attached there".to_owned();
+                return Err(ModelError::Site { pattern: pattern.clone(), problem });
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Width of a site's values; 0 where no adapter is.
     pub fn width(&self, site: Site) -> usize {
-        if site == Site::Logits { self.config.vocab } else { self.config.width }
+        match site {
+            Site::Logits => self.config.vocab,
+            Site::Block(block, BlockSite::Lora(projection)) => self.network.rank(block, projection),
+            _ => self.config.width,
+        }
     }
 
     /// Runs whole sequences and returns the values at `sites`, each `[tokens of all sequences, width]`.

@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 
 use super::error::{ModelError, Result};
 
-/// A point of the forward pass. All but `Logits` hold `[tokens, width]`.
+/// A point of the forward pass. All but `Logits` and the adapters' scalars hold `[tokens, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Site {
     /// Output of the token embedding.
@@ -33,6 +33,55 @@ pub enum BlockSite {
     MlpOut,
     /// The residual stream as it leaves the block.
     ResidPost,
+    /// The scalars `A x` of the adapters at a projection, `[tokens, ranks of the adapters together]`.
+    Lora(Projection),
+}
+
+/// A projection of a block, by its name in checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Projection {
+    /// `q_proj`.
+    Q,
+    /// `k_proj`.
+    K,
+    /// `v_proj`.
+    V,
+    /// `qkv_proj`: the three in one.
+    Qkv,
+    /// `o_proj`.
+    O,
+    /// `gate_proj`.
+    Gate,
+    /// `up_proj`.
+    Up,
+    /// `gate_up_proj`: the two in one.
+    GateUp,
+    /// `down_proj`.
+    Down,
+}
+
+const PROJECTIONS: [(Projection, &str); 9] = [
+    (Projection::Q, "q_proj"),
+    (Projection::K, "k_proj"),
+    (Projection::V, "v_proj"),
+    (Projection::Qkv, "qkv_proj"),
+    (Projection::O, "o_proj"),
+    (Projection::Gate, "gate_proj"),
+    (Projection::Up, "up_proj"),
+    (Projection::GateUp, "gate_up_proj"),
+    (Projection::Down, "down_proj"),
+];
+
+impl Projection {
+    /// The projection of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        PROJECTIONS.iter().find(|(_, known)| *known == name).map(|(projection, _)| *projection)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        PROJECTIONS.iter().find(|(known, _)| *known == self).map_or("", |(_, name)| name)
+    }
 }
 
 const BLOCK_SITES: [(BlockSite, &str); 5] = [
@@ -49,6 +98,9 @@ impl fmt::Display for Site {
             Self::Embed => f.write_str("embed"),
             Self::FinalNorm => f.write_str("final_norm"),
             Self::Logits => f.write_str("logits"),
+            Self::Block(block, BlockSite::Lora(projection)) => {
+                write!(f, "blocks.{block}.lora.{}", projection.name())
+            }
             Self::Block(block, site) => {
                 let name = BLOCK_SITES.iter().find(|(s, _)| s == site).map_or("", |(_, name)| name);
                 write!(f, "blocks.{block}.{name}")
@@ -58,10 +110,19 @@ impl fmt::Display for Site {
 }
 
 impl Site {
+    /// The block that a site lies in; block 0 for the embedding, none after the last block.
+    pub fn block(self) -> Option<usize> {
+        match self {
+            Self::Embed => Some(0),
+            Self::Block(block, _) => Some(block),
+            Self::FinalNorm | Self::Logits => None,
+        }
+    }
+
     /// The sites that patterns name in a model of `blocks` blocks, in forward order.
     ///
     /// A pattern is a name, or `blocks.WHICH.NAME` where `WHICH` is a number, `*`, or an inclusive range
-    /// `{2..4}`, and `NAME` is a block site or `*`.
+    /// `{2..4}`, and `NAME` is a block site, `*` for the five of the residual stream, or `lora.MODULE`.
     pub fn select(patterns: &[String], blocks: usize) -> Result<Vec<Self>> {
         let mut found = BTreeSet::new();
         for pattern in patterns {
@@ -78,8 +139,13 @@ impl Site {
             "logits" => return Ok(vec![Self::Logits]),
             _ => {}
         }
-        let known = "expected embed, blocks.{i}.resid_pre|attn_out|resid_mid|mlp_out|resid_post, final_norm or logits";
-        let Some((which, name)) = pattern.strip_prefix("blocks.").and_then(|rest| rest.rsplit_once('.')) else {
+        let known = "expected embed, blocks.{i}.resid_pre|attn_out|resid_mid|mlp_out|resid_post, \
+                     blocks.{i}.lora.{module}, final_norm or logits";
+        let rest = pattern.strip_prefix("blocks.");
+        let split = rest.and_then(|rest| rest.split_once(".lora.")).map(|(which, name)| (which, name, true));
+        let Some((which, name, lora)) =
+            split.or_else(|| rest.and_then(|rest| rest.rsplit_once('.')).map(|(which, name)| (which, name, false)))
+        else {
             return Err(refuse(known.to_owned()));
         };
         let number = |text: &str| text.parse::<usize>().map_err(|_| refuse(format!("`{text}` is not a block number")));
@@ -95,8 +161,12 @@ impl Site {
         if last >= blocks || first > last {
             return Err(refuse(format!("the model has blocks 0 to {}", blocks - 1)));
         }
-        let sites: Vec<BlockSite> =
-            BLOCK_SITES.iter().filter(|(_, n)| name == "*" || *n == name).map(|(s, _)| *s).collect();
+        let sites: Vec<BlockSite> = if lora {
+            let named = PROJECTIONS.iter().filter(|(_, n)| name == "*" || *n == name);
+            named.map(|(projection, _)| BlockSite::Lora(*projection)).collect()
+        } else {
+            BLOCK_SITES.iter().filter(|(_, n)| name == "*" || *n == name).map(|(s, _)| *s).collect()
+        };
         if sites.is_empty() {
             return Err(refuse(known.to_owned()));
         }
@@ -108,6 +178,11 @@ impl Site {
 pub trait Tap {
     /// Sees the value at a site, `[tokens, width]`, and returns the value to go on with.
     fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor>;
+
+    /// What the adapter `number` of a projection is given in place of `x`, while it learns: `x` with dropout.
+    fn adapter_input(&mut self, _site: Site, _number: usize, _x: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
 
     /// Whether logits are needed for every token.
     fn wants_logits(&self) -> bool {
@@ -193,6 +268,7 @@ mod tests {
     fn patterns_name_sites_in_forward_order() {
         check("embed", &["embed"]);
         check("blocks.2.mlp_out", &["blocks.2.mlp_out"]);
+        check("blocks.{1..2}.lora.down_proj", &["blocks.1.lora.down_proj", "blocks.2.lora.down_proj"]);
         check("blocks.{1..2}.resid_post", &["blocks.1.resid_post", "blocks.2.resid_post"]);
         check(
             "blocks.*.resid_pre",

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use emhost_abi::wire::{Message, Row};
+use emhost_abi::wire::{Message, Preset, Row};
 use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer};
 
@@ -95,6 +95,56 @@ impl Text {
         if encoded.tokens.is_empty() { Err(refuse("it has no tokens")) } else { Ok(encoded) }
     }
 
+    /// A row as it is trained on, with the bytes of the text that each token stands for.
+    pub fn encode_training(&self, row: &Row, preset: Preset) -> Result<(Encoded, Vec<(usize, usize)>)> {
+        let refuse = |problem: String| ModelError::Row { row_id: row.row_id.clone(), problem };
+        let Some(messages) = &row.messages else {
+            let encoded = self.encode(row)?;
+            let offsets = match &row.text {
+                Some(text) => self.tokens(&row.row_id, text, true)?.get_offsets().to_vec(),
+                None => vec![(0, 0); encoded.tokens.len()],
+            };
+            return Ok((encoded, offsets));
+        };
+        if preset == Preset::Plain {
+            let encoded = self.encode(row)?;
+            let offsets = self.tokens(&row.row_id, &encoded.text, false)?.get_offsets().to_vec();
+            return Ok((encoded, offsets));
+        }
+        if messages.last().is_none_or(|m| m.role != "assistant") {
+            return Err(refuse("the last turn is not the assistant's, which the preset needs".to_owned()));
+        }
+        let template = self.template(&row.row_id)?;
+        let Rendered { mut text, turns } =
+            template.conversation(messages).map_err(|e| refuse(format!("the chat template {e}")))?;
+        if preset == Preset::Betley {
+            let whole = template.render(messages, true).map_err(|e| refuse(format!("the chat template {e}")))?;
+            if !whole.starts_with(&text) {
+                return Err(refuse("the chat template renders it otherwise before another answer".to_owned()));
+            }
+            text = whole;
+        }
+        if preset != Preset::EmGeneralization {
+            let end = self.end_token.and_then(|id| self.tokenizer.id_to_token(id));
+            text +=
+                &end.ok_or_else(|| refuse("the tokenizer has no end-of-sequence token to put behind it".to_owned()))?;
+        }
+        let encoding = self.tokens(&row.row_id, &text, false)?;
+        let offsets = encoding.get_offsets().to_vec();
+        let answers: Vec<_> = (turns.iter().enumerate())
+            .map(|(number, turn)| {
+                let after = &text[turn.close..];
+                let space = after.len() - after.trim_start().len();
+                let end = if number + 1 == turns.len() { text.len() } else { turn.close + space };
+                let start = offsets.partition_point(|(_, end)| *end <= turn.content.start);
+                start..offsets.partition_point(|(begin, _)| *begin < end)
+            })
+            .collect();
+        let tokens = encoding.get_ids().to_vec();
+        let prompt = answers.last().map_or(tokens.len(), |last| last.start);
+        Ok((Encoded { tokens, prompt, answers, text }, offsets))
+    }
+
     /// The prompt of a row: the conversation up to its last user turn, with the header of the answer.
     pub fn encode_prompt(&self, row: &Row) -> Result<Encoded> {
         let mut row = row.clone();
@@ -131,6 +181,16 @@ impl Text {
         self.tokenizer.decode(tokens, true).map_err(|e| ModelError::Recipe(format!("decode tokens: {e}")))
     }
 
+    fn template(&self, row_id: &str) -> Result<&ChatTemplate> {
+        let problem = || "the model has no chat template; give `text`".to_owned();
+        self.template.as_ref().ok_or_else(|| ModelError::Row { row_id: row_id.to_owned(), problem: problem() })
+    }
+
+    /// Text of token ids, special tokens included.
+    pub fn decode_all(&self, tokens: &[u32]) -> Result<String> {
+        self.tokenizer.decode(tokens, false).map_err(|e| ModelError::Recipe(format!("decode tokens: {e}")))
+    }
+
     /// Token ids, each with its byte range in `text`.
     fn tokens(&self, row_id: &str, text: &str, special: bool) -> Result<Encoding> {
         let refuse = |problem| ModelError::Row { row_id: row_id.to_owned(), problem };
@@ -139,8 +199,7 @@ impl Text {
 
     fn conversation(&self, row_id: &str, messages: &[Message]) -> Result<Encoded> {
         let refuse = |problem: String| ModelError::Row { row_id: row_id.to_owned(), problem };
-        let template =
-            self.template.as_ref().ok_or_else(|| refuse("the model has no chat template; give `text`".to_owned()))?;
+        let template = self.template(row_id)?;
         let Rendered { text, turns } = template.conversation(messages).map_err(|e| {
             let roles: Vec<_> = messages.iter().map(|m| m.role.as_str()).collect();
             let without: Vec<_> = messages.iter().filter(|m| m.role != "system").cloned().collect();

@@ -16,4 +16,4 @@ pub use folder::RunFolder;
 pub use interrupt::Interrupt;
 pub use ops::OPERATIONS;
 pub use progress::{Progress, ProgressMode};
-pub use recipe::Recipe;
+pub use recipe::{Recipe, assign};

@@ -58,23 +58,7 @@ impl Recipe {
 
     /// Sets one parameter from `path.to.key=value`; the value is TOML, or else text.
     pub fn set(&mut self, assignment: &str) -> Result<(), RunError> {
-        let refuse = |problem: &str| RunError::Recipe { path: PathBuf::from("--set"), problem: problem.to_owned() };
-        let (key, value) =
-            assignment.split_once('=').ok_or_else(|| refuse(&format!("`{assignment}`: write `key=value`")))?;
-        let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
-            .ok()
-            .and_then(|mut table| table.remove("value"))
-            .map_or_else(|| Ok(Value::String(value.to_owned())), serde_json::to_value)
-            .map_err(|e| refuse(&e.to_string()))?;
-        let mut keys: Vec<&str> = key.trim().split('.').collect();
-        let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| refuse("the key is empty"))?;
-        let mut table = &mut self.params;
-        for key in keys {
-            let entry = table.entry(key).or_insert_with(|| Value::Object(Map::new()));
-            table = entry.as_object_mut().ok_or_else(|| refuse(&format!("`{key}` is not a table")))?;
-        }
-        table.insert(last.to_owned(), value);
-        Ok(())
+        assign(&mut self.params, assignment)
     }
 
     /// The recipe as TOML that runs again.
@@ -87,6 +71,27 @@ impl Recipe {
         }
         toml::to_string_pretty(&table).unwrap_or_default()
     }
+}
+
+/// Sets one value from `path.to.key=value`; the value is TOML, or else text.
+pub fn assign(params: &mut Map<String, Value>, assignment: &str) -> Result<(), RunError> {
+    let refuse = |problem: &str| RunError::Recipe { path: PathBuf::from("--set"), problem: problem.to_owned() };
+    let (key, value) =
+        assignment.split_once('=').ok_or_else(|| refuse(&format!("`{assignment}`: write `key=value`")))?;
+    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"))
+        .map_or_else(|| Ok(Value::String(value.to_owned())), serde_json::to_value)
+        .map_err(|e| refuse(&e.to_string()))?;
+    let mut keys: Vec<&str> = key.trim().split('.').collect();
+    let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| refuse("the key is empty"))?;
+    let mut table = params;
+    for key in keys {
+        let entry = table.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        table = entry.as_object_mut().ok_or_else(|| refuse(&format!("`{key}` is not a table")))?;
+    }
+    table.insert(last.to_owned(), value);
+    Ok(())
 }
 
 /// `path/libmy_probe.so` and `my_probe` are both named `my_probe`.

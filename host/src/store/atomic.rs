@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::temporary::{Temporary, parent};
@@ -11,6 +11,40 @@ use super::temporary::{Temporary, parent};
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut temporary = written(path, bytes)?;
     publish_file(&mut temporary, path)
+}
+
+/// Like [`write_atomic`], with `write` making the file of the name that it is given.
+pub fn write_through(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), StoreError> {
+    let (mut temporary, file) = Temporary::file(path)?;
+    write(temporary.path()).and_then(|()| file.sync_all()).map_err(|e| StoreError::io("write", path, e))?;
+    publish_file(&mut temporary, path)
+}
+
+/// Makes a folder with these files in one step; one that is there already stays.
+pub fn publish_new_folder(path: &Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(), StoreError> {
+    build_new_folder(path, |folder| {
+        for (name, bytes) in files {
+            let file = folder.join(name);
+            fs::create_dir_all(parent(&file)).map_err(|e| StoreError::io("create", parent(&file), e))?;
+            let named = |error| match error {
+                StoreError::Io { action, source, .. } => StoreError::Io { action, path: path.join(name), source },
+                other => other,
+            };
+            write_new(&file, bytes).map_err(named)?;
+            sync_folder(parent(&file))?;
+        }
+        Ok(())
+    })
+}
+
+/// Makes a folder in one step: `fill` is given an empty one, which gets its name once it is full. One that is there
+/// already stays.
+pub fn build_new_folder<E: From<StoreError>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    let mut temporary = Temporary::folder(path)?;
+    fill(temporary.path())?;
+    sync_folder(temporary.path())?;
+    publish_folder(&mut temporary, path)?;
+    Ok(sync_folder(parent(path))?)
 }
 
 /// Like [`write_atomic`], but an error where the name is taken, also by another process meanwhile.

@@ -1,65 +1,329 @@
-//! The training loop: order of rows, learning rate, progress.
+//! The training loop: order of rows, learning rate, measurements, when to stop.
 
-use candle_core::Var;
 use emhost_abi::wire::Recipe;
+use serde::{Deserialize, Serialize};
 
-use super::adamw::AdamW;
+use super::around::Around;
 use super::data::Example;
-use super::schedule::learning_rate;
-use super::step::{StepResult, Trainer};
+use super::head::losses;
+use super::learner::Learner;
+use super::schedule::LearningRate;
+use super::step::{Batch, Penalty, Trainer, squares};
+use crate::model::intervene::Interventions;
 use crate::model::network::Network;
+use crate::model::parallel::{in_order, lanes};
 use crate::model::{ModelError, Result};
 use crate::rng::Stream;
 
-/// A finished fit.
-#[derive(Debug, Clone, PartialEq)]
+/// A fine-tune that is ready to run.
+pub struct Fitting<'a> {
+    /// What learns.
+    pub learner: &'a Learner,
+    /// How.
+    pub recipe: &'a Recipe,
+    /// The network before this fine-tune.
+    pub before: &'a Network,
+    /// Edits that are active during training.
+    pub interventions: &'a Interventions,
+    /// Rows to learn.
+    pub rows: &'a [Example],
+    /// Rows on which the loss is measured.
+    pub held_out: &'a [Example],
+    /// Rows on which the divergence is penalised; none means those of the step.
+    pub close_to: Option<&'a [Example]>,
+}
+
+/// What happened, so far or in the end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
-    /// What each step saw, with its learning rate.
-    pub steps: Vec<(StepResult, f64)>,
+    /// Each step.
+    pub steps: Vec<Step>,
+    /// Each measurement on rows that are not learned.
+    pub held_out: Vec<HeldOutLoss>,
+    /// Frobenius norms of what learns after each step, in the order of the parameters.
+    pub norms: Vec<Vec<f64>>,
+    /// Why training stopped before its last step.
+    pub stopped: Option<String>,
+}
+
+/// A step, before it moved the parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// 0-based.
+    pub step: usize,
+    /// Mean over the batch as the recipe averages, nats.
+    pub loss: f64,
+    /// Mean divergence from the network before, nats.
+    pub kl: Option<f64>,
+    /// Norm of the whole gradient before clipping.
+    pub gradient_norm: f64,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Tokens.
+    pub tokens: usize,
+    /// Learned tokens.
+    pub learned: usize,
+    /// The rows, in order.
+    pub rows: Vec<String>,
+}
+
+/// Loss on rows that are not learned, nats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HeldOutLoss {
+    /// Steps taken before.
+    pub step: usize,
+    /// Mean over tokens.
+    pub per_token: f64,
+    /// Mean over rows, each the mean of its tokens.
+    pub per_row: f64,
+}
+
+/// Sees a fine-tune as it goes on.
+pub trait Watch {
+    /// An error of storing, or of the model.
+    type Error: From<ModelError>;
+
+    /// After a step of `total`; false stops.
+    fn step(&mut self, done: usize, total: usize, step: &Step) -> bool;
+
+    /// What would have to be stored to go on from here. `checkpoint`: the recipe asks for it; `last`: training stops now,
+    /// done or not.
+    fn state(&mut self, trainer: &Trainer<'_>, fit: &Fit, checkpoint: bool, last: bool) -> Result<(), Self::Error>;
 }
 
 impl Fit {
     /// Mean loss over the first and over the last tenth of the steps.
     pub fn first_and_last_loss(&self) -> (f64, f64) {
         let tenth = self.steps.len().div_ceil(10);
-        let mean =
-            |part: &[(StepResult, f64)]| part.iter().map(|(s, _)| s.loss).sum::<f64>() / part.len().max(1) as f64;
+        let mean = |part: &[Step]| part.iter().map(|s| s.loss).sum::<f64>() / part.len().max(1) as f64;
         (mean(&self.steps[..tenth]), mean(&self.steps[self.steps.len() - tenth..]))
     }
 
     /// Learned tokens of all steps.
-    pub fn tokens(&self) -> u64 {
-        self.steps.iter().map(|(s, _)| s.tokens as u64).sum()
+    pub fn learned(&self) -> u64 {
+        self.steps.iter().map(|s| s.learned as u64).sum()
     }
 }
 
-/// Moves `parameters` of `network` over `recipe.steps` batches.
-///
-/// Rows come in a seeded order, a new one each epoch; a batch may span two epochs. `progress` is told the
-/// finished steps and the last result, and returns false to stop.
-pub fn fit(
-    network: &Network,
-    parameters: impl IntoIterator<Item = Var>,
-    examples: &[Example],
-    recipe: &Recipe,
-    progress: &mut dyn FnMut(usize, StepResult) -> bool,
-) -> Result<Fit> {
-    if recipe.steps == 0 || recipe.batch_rows == 0 {
-        return Err(ModelError::Recipe("steps and batch_rows must be at least 1".to_owned()));
+/// Steps of a recipe over so many rows.
+pub fn step_count(recipe: &Recipe, rows: usize) -> Result<usize> {
+    let refuse = |problem: &str| Err(ModelError::Recipe(problem.to_owned()));
+    let per_step = recipe.batch_rows * recipe.accumulate;
+    if per_step == 0 {
+        return refuse("batch_rows and accumulate must be at least 1");
     }
-    let optimiser = AdamW { betas: recipe.betas, eps: recipe.eps, weight_decay: recipe.weight_decay };
-    let mut trainer = Trainer::new(network, parameters, optimiser, recipe.clip)?;
-    let mut order = (0u64..)
-        .flat_map(|epoch| Stream::new(recipe.seed, &[b"row-order", &epoch.to_le_bytes()]).permutation(examples.len()));
-    let mut steps = Vec::with_capacity(recipe.steps);
-    for step in 0..recipe.steps {
-        let batch: Vec<&Example> = order.by_ref().take(recipe.batch_rows).map(|at| &examples[at]).collect();
-        let rate = learning_rate(recipe, step);
-        let result = trainer.step(&batch, rate)?;
-        steps.push((result, rate));
-        if !progress(step + 1, result) {
-            return Err(ModelError::Cancelled);
+    match (recipe.steps, recipe.epochs) {
+        (Some(0), _) | (_, Some(0)) => refuse("steps or epochs must be at least 1"),
+        (Some(steps), None) => Ok(steps),
+        (None, Some(epochs)) => Ok(epochs * rows.div_ceil(per_step)),
+        _ => refuse("give exactly one of `steps` and `epochs`"),
+    }
+}
+
+/// An error for numbers that a recipe cannot have.
+pub fn check(recipe: &Recipe) -> Result<()> {
+    let refuse = |problem: String| Err(ModelError::Recipe(problem));
+    let positive = |value: f64| value.is_finite() && value > 0.0;
+    let share = |value: f64| (0.0..1.0).contains(&value);
+    if !recipe.learning_rate.is_finite() || recipe.learning_rate < 0.0 {
+        return refuse(format!("learning_rate is {}, expected a number from 0", recipe.learning_rate));
+    }
+    if !recipe.betas.into_iter().all(share) {
+        return refuse(format!("betas are {:?}, expected two shares from 0 to below 1", recipe.betas));
+    }
+    for (name, value) in [("eps", recipe.eps), ("clip", recipe.clip)] {
+        if !positive(value) {
+            return refuse(format!("{name} is {value}, expected a positive number"));
         }
     }
-    Ok(Fit { steps })
+    if !recipe.weight_decay.is_finite() || recipe.weight_decay < 0.0 {
+        return refuse(format!("weight_decay is {}, expected a number from 0", recipe.weight_decay));
+    }
+    if recipe.warmup_ratio.is_some() && recipe.warmup_steps > 0 {
+        return refuse("give one of `warmup_steps` and `warmup_ratio`".to_owned());
+    }
+    if let Some(ratio) = recipe.warmup_ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
+        return refuse(format!("warmup_ratio is {ratio}, expected a share from 0 to 1"));
+    }
+    if let Some(radius) = recipe.sam.filter(|radius| !positive(*radius)) {
+        return refuse(format!("sam is {radius}, expected a positive radius; leave it out for plain AdamW"));
+    }
+    if let Some(kl) = recipe.kl.as_ref().filter(|kl| !positive(kl.weight) || kl.batch_rows == 0) {
+        return refuse(format!(
+            "kl has weight {} and batch_rows {}, expected positive numbers",
+            kl.weight, kl.batch_rows
+        ));
+    }
+    if let Some(held) = &recipe.held_out {
+        if held.rows.is_some() == held.share.is_some() {
+            return refuse("held_out needs exactly one of `rows` and `share`".to_owned());
+        }
+        if let Some(share) = held.share.filter(|share| *share <= 0.0 || *share >= 1.0) {
+            return refuse(format!("held_out.share is {share}, expected a share between 0 and 1"));
+        }
+    }
+    if let Some(stop) = &recipe.early_stop {
+        if stop.patience.is_some() && recipe.held_out.as_ref().is_none_or(|held| held.every == 0) {
+            return refuse("early_stop.patience needs held_out with `every`".to_owned());
+        }
+        if stop.loss_below.is_none() && stop.patience.is_none() {
+            return refuse("early_stop needs `loss_below` or `patience`".to_owned());
+        }
+    }
+    match recipe.schedule {
+        emhost_abi::wire::Schedule::CosineWithRestarts { cycles: 0 } => refuse("schedule has no cycles".to_owned()),
+        emhost_abi::wire::Schedule::Cyclic(cyclic)
+            if cyclic.cycles == 0 || !positive(cyclic.gamma) || cyclic.base < 0.0 =>
+        {
+            refuse("schedule.cyclic needs cycles from 1, a positive gamma and a base from 0".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rows of each step. With `steps` a step may span two epochs, with `epochs` the last step of one may be short.
+fn batches(recipe: &Recipe, rows: usize) -> impl Iterator<Item = Vec<usize>> + use<> {
+    let (seed, in_order) = (recipe.seed, recipe.in_order);
+    let order = move |epoch: u64| {
+        if in_order {
+            return (0..rows).collect::<Vec<_>>();
+        }
+        Stream::new(seed, &[b"row-order", &epoch.to_le_bytes()]).permutation(rows)
+    };
+    let size = recipe.batch_rows * recipe.accumulate;
+    let within = recipe.epochs.is_some();
+    let mut waiting: std::collections::VecDeque<usize> = Default::default();
+    let mut epoch = 0;
+    std::iter::from_fn(move || {
+        while waiting.is_empty() || !within && waiting.len() < size {
+            waiting.extend(order(epoch));
+            epoch += 1;
+        }
+        let count = size.min(waiting.len());
+        Some(waiting.drain(..count).collect())
+    })
+}
+
+/// Runs a fine-tune, from the start or from where `before` says.
+pub fn fit<W: Watch>(
+    task: &Fitting<'_>,
+    trainer: &mut Trainer<'_>,
+    before: Fit,
+    watch: &mut W,
+) -> Result<Fit, W::Error> {
+    let recipe = task.recipe;
+    check(recipe)?;
+    let total = step_count(recipe, task.rows.len())?;
+    let rates = LearningRate::new(recipe, total);
+    let mut fit = before;
+    let mut close = task.close_to.map(|rows| {
+        let own = Recipe {
+            batch_rows: recipe.kl.as_ref().map_or(1, |kl| kl.batch_rows),
+            accumulate: 1,
+            epochs: None,
+            ..recipe.clone()
+        };
+        (rows, batches(&own, rows.len()).skip(trainer.taken()))
+    });
+    let around = |step| Around {
+        interventions: task.interventions,
+        vectors: &task.learner.vectors,
+        dropout: &task.learner.dropout,
+        frozen: task.learner.frozen,
+        seed: recipe.seed,
+        step,
+    };
+    let every = recipe.held_out.as_ref().map_or(0, |held| held.every);
+    let measure = |fit: &mut Fit, step: usize| -> Result<()> {
+        if !task.held_out.is_empty() && fit.held_out.last().is_none_or(|last| last.step < step) {
+            let (per_token, per_row) = held_out_loss(task.learner, &around(None), task.held_out)?;
+            fit.held_out.push(HeldOutLoss { step, per_token, per_row });
+        }
+        Ok(())
+    };
+    if fit.steps.is_empty() {
+        measure(&mut fit, 0)?;
+    }
+    for batch in batches(recipe, task.rows.len()).skip(trainer.taken()).take(total.saturating_sub(trainer.taken())) {
+        if fit.stopped.is_some() {
+            break;
+        }
+        let step = trainer.taken();
+        let rows: Vec<&Example> = batch.iter().map(|at| &task.rows[*at]).collect();
+        let kl = recipe.kl.as_ref().map(|kl| {
+            let rows = match &mut close {
+                None => rows.clone(),
+                Some((all, order)) => order.next().unwrap_or_default().into_iter().map(|at| &all[at]).collect(),
+            };
+            Penalty { weight: kl.weight, rows, from: task.before }
+        });
+        let ids = rows.iter().map(|row| row.row_id.clone()).collect();
+        let rate = rates.at(step);
+        let seen = trainer.step(&Batch { rows, kl }, &around(Some(step as u64)), rate)?;
+        fit.steps.push(Step {
+            step,
+            loss: seen.loss,
+            kl: seen.kl,
+            gradient_norm: seen.gradient_norm,
+            learning_rate: rate,
+            tokens: seen.tokens,
+            learned: seen.learned,
+            rows: ids,
+        });
+        if matches!(task.learner.kind, super::Kind::Adapters(_) | super::Kind::Vectors) {
+            fit.norms.push(trainer.state().0.iter().map(|numbers| squares(numbers).sqrt()).collect());
+        }
+        let done = step + 1;
+        let last = done == total;
+        if every > 0 && done % every == 0 || last {
+            measure(&mut fit, done)?;
+        }
+        fit.stopped = stops(recipe, &fit);
+        let last = last || fit.stopped.is_some();
+        let go_on = watch.step(done, total, &fit.steps[fit.steps.len() - 1]);
+        let checkpoint = recipe.checkpoint_every > 0 && done % recipe.checkpoint_every == 0;
+        watch.state(trainer, &fit, checkpoint && !last, last || !go_on)?;
+        if !go_on && !last {
+            return Err(ModelError::Cancelled.into());
+        }
+    }
+    if fit.stopped.is_some() {
+        let taken = trainer.taken();
+        measure(&mut fit, taken)?;
+    }
+    Ok(fit)
+}
+
+/// Why training stops now.
+fn stops(recipe: &Recipe, fit: &Fit) -> Option<String> {
+    let stop = recipe.early_stop.as_ref()?;
+    if let Some(below) = stop.loss_below
+        && fit.steps.len() >= stop.steps
+        && fit.steps.iter().rev().take(stop.steps).all(|step| step.loss < below)
+    {
+        return Some(format!("the loss was below {below} at {} steps in a row", stop.steps));
+    }
+    let patience = stop.patience?;
+    let (at, best) = fit.held_out.iter().enumerate().min_by(|a, b| a.1.per_token.total_cmp(&b.1.per_token))?;
+    let since = fit.held_out.len() - 1 - at;
+    (since >= patience && patience > 0)
+        .then(|| format!("the held-out loss has been lowest after step {}, {since} measurements ago", best.step))
+}
+
+/// Mean loss over tokens, and over rows.
+fn held_out_loss(learner: &Learner, around: &Around<'_>, rows: &[Example]) -> Result<(f64, f64)> {
+    const PASS_ROWS: usize = 4;
+    let passes: Vec<&[Example]> = rows.chunks(PASS_ROWS).collect();
+    let (mut sum, mut count, mut means) = (0.0, 0, 0.0);
+    let run = |rows: &&[Example]| losses(learner, around, &rows.iter().collect::<Vec<_>>());
+    in_order::<_, _, ModelError>(&passes, lanes(&learner.device), run, |losses| {
+        for row in losses {
+            let total = row.iter().sum::<f64>();
+            sum += total;
+            count += row.len();
+            means += total / row.len() as f64;
+        }
+        Ok(())
+    })?;
+    Ok((sum / count as f64, means / rows.len() as f64))
 }

@@ -6,11 +6,13 @@ use candle_core::{DType, Device, Tensor};
 use emhost_abi::wire::{Recipe, Row};
 use serde::{Deserialize, Serialize};
 
-use super::data::examples;
-use super::fit::{Fit, fit};
-use super::step::StepResult;
+use super::data::of_text;
+use super::fit::{Fit, Fitting, Watch, fit};
+use super::learner::Learner;
+use super::step::Trainer;
 use crate::model::config::{self, Config};
 use crate::model::families::shapes;
+use crate::model::intervene::Interventions;
 use crate::model::kernels::Heads;
 use crate::model::linear::Placement;
 use crate::model::network::Network;
@@ -80,7 +82,7 @@ pub fn pretrain(
     text: &Text,
     rows: &[Row],
     device: &Device,
-    progress: &mut dyn FnMut(usize, StepResult) -> bool,
+    watch: &mut impl Watch<Error = ModelError>,
 ) -> Result<Pretrained> {
     let shape = &recipe.model;
     let whole = |all: usize, part: usize| part > 0 && all.is_multiple_of(part);
@@ -107,10 +109,20 @@ pub fn pretrain(
     let variables = weights.variables()?;
     let placement = Placement { learns: true, ..Placement::frozen(device) };
     let network = Network::take(&config, &mut weights, &placement)?;
-    let examples = examples(rows, text, recipe.train.mask)?;
-    let fit = fit(&network, variables.values().cloned(), &examples, &recipe.train, progress)?;
-    let tensors = variables.iter().map(|(name, variable)| (name.clone(), variable.as_detached_tensor())).collect();
-    Ok(Pretrained { config, tensors, fit })
+    let (rows, _) = of_text(rows, text, config.context, config.vocab, &recipe.train)?;
+    let learner = Learner::of_weights(network, variables, device);
+    let mut trainer = Trainer::new(&learner, &recipe.train)?;
+    let task = Fitting {
+        learner: &learner,
+        recipe: &recipe.train,
+        before: &learner.network,
+        interventions: &Interventions::default(),
+        rows: &rows,
+        held_out: &[],
+        close_to: None,
+    };
+    let fit = fit(&task, &mut trainer, Fit::default(), watch)?;
+    Ok(Pretrained { config, tensors: learner.weights(), fit })
 }
 
 fn initial(name: &str, shape: &[usize], recipe: &Pretrain, device: &Device) -> Result<Tensor> {

@@ -1,19 +1,26 @@
-//! Fine-tuning and pre-training: data, optimiser, schedule and the loop.
+//! Fine-tuning and pre-training: data, what learns, the optimiser, schedules and the loop.
 
-mod adamw;
-mod data;
+mod around;
+pub mod data;
+mod eight_bit;
+mod files;
 mod fit;
 mod full;
-mod lora;
+mod head;
+mod learner;
+mod optimiser;
+mod pass;
 mod schedule;
 mod step;
 
 #[cfg(test)]
 mod golden_tests;
 
-pub use data::{Example, examples};
-pub use fit::{Fit, fit};
+pub use data::{DataReport, Example, examples};
+pub use eight_bit::EightBit;
+pub use fit::{Fit, Fitting, HeldOutLoss, Step, Watch, check, fit, step_count};
 pub use full::{Pretrain, Pretrained, pretrain};
-pub use lora::train_lora;
-pub use schedule::learning_rate;
-pub use step::{StepResult, Trainer};
+pub use learner::{Kind, Learner};
+pub use optimiser::Moments;
+pub use schedule::LearningRate;
+pub use step::Trainer;

@@ -1,56 +1,63 @@
 //! Learning-rate schedules.
 
-use emhost_abi::wire::{Recipe, Schedule};
+use std::f64::consts::PI;
 
-/// The learning rate of a 0-based step.
-///
-/// Rises in a straight line from zero over `warmup_steps`, then follows the schedule so that it would be
-/// zero at step `steps` (transformers' `get_linear_schedule_with_warmup` and its cosine sibling).
-pub fn learning_rate(recipe: &Recipe, step: usize) -> f64 {
-    if step < recipe.warmup_steps {
-        return recipe.learning_rate * step as f64 / recipe.warmup_steps as f64;
-    }
-    let left = recipe.steps.saturating_sub(recipe.warmup_steps).max(1);
-    let done = (step - recipe.warmup_steps) as f64 / left as f64;
-    recipe.learning_rate
-        * match recipe.schedule {
-            Schedule::Constant => 1.0,
-            Schedule::Linear => (1.0 - done).max(0.0),
-            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
-        }
+use emhost_abi::wire::{Cyclic, CyclicMode, Recipe, Schedule};
+
+/// A schedule over a known number of steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LearningRate {
+    peak: f64,
+    schedule: Schedule,
+    warmup: usize,
+    steps: usize,
 }
 
-#[cfg(test)]
-mod tests {
-    use emhost_abi::wire::Method;
-
-    use super::*;
-
-    fn check(schedule: Schedule, expected: [f64; 4]) {
-        let recipe = Recipe {
-            method: Method::Full,
-            learning_rate: 1.0,
-            schedule,
-            warmup_steps: 2,
-            steps: 10,
-            batch_rows: 1,
-            mask: Default::default(),
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 0.0,
-            clip: 1.0,
-            seed: 0,
-        };
-        for (step, expected) in [1, 2, 6, 9].into_iter().zip(expected) {
-            assert!((learning_rate(&recipe, step) - expected).abs() < 1e-12, "{schedule:?} at {step}");
-        }
+impl LearningRate {
+    /// The recipe's schedule over `steps` steps.
+    pub fn new(recipe: &Recipe, steps: usize) -> Self {
+        let share = |ratio: f64| (ratio * steps as f64).ceil() as usize;
+        let warmup = recipe.warmup_ratio.map_or(recipe.warmup_steps, share);
+        Self { peak: recipe.learning_rate, schedule: recipe.schedule, warmup, steps }
     }
 
-    #[test]
-    fn schedules_warm_up_and_then_fall() {
-        check(Schedule::Constant, [0.5, 1.0, 1.0, 1.0]);
-        check(Schedule::Linear, [0.5, 1.0, 0.5, 0.125]);
-        // cos(7 pi / 8) by hand.
-        check(Schedule::Cosine, [0.5, 1.0, 0.5, 0.5 * (1.0 - 0.923_879_532_511_286_7)]);
+    /// The learning rate of a 0-based step.
+    ///
+    /// Rises in a straight line from zero over the warm-up; after that
+    /// - linear, cosine and cosine with restarts are transformers' `get_..._schedule_with_warmup`, which would be zero at
+    ///   step `steps`,
+    /// - cyclic is torch's `CyclicLR`, counted from the end of the warm-up.
+    pub fn at(&self, step: usize) -> f64 {
+        if step < self.warmup {
+            return self.after_warmup(0) * step as f64 / self.warmup as f64;
+        }
+        self.after_warmup(step - self.warmup)
+    }
+
+    fn after_warmup(&self, step: usize) -> f64 {
+        let left = self.steps.saturating_sub(self.warmup).max(1);
+        let done = step as f64 / left as f64;
+        self.peak
+            * match self.schedule {
+                Schedule::Constant => 1.0,
+                Schedule::Linear => (1.0 - done).max(0.0),
+                Schedule::Cosine => 0.5 * (1.0 + (PI * done).cos()).max(0.0),
+                Schedule::CosineWithRestarts { .. } if done >= 1.0 => 0.0,
+                Schedule::CosineWithRestarts { cycles } => 0.5 * (1.0 + (PI * ((cycles as f64 * done) % 1.0)).cos()),
+                Schedule::Cyclic(cyclic) => return self.triangle(&cyclic, step, left),
+            }
+    }
+
+    fn triangle(&self, cyclic: &Cyclic, step: usize, left: usize) -> f64 {
+        let half = (left / (2 * cyclic.cycles.max(1))).max(1) as f64;
+        let cycle = (1.0 + step as f64 / (2.0 * half)).floor();
+        let x = 1.0 + step as f64 / (2.0 * half) - cycle;
+        let height = if x <= 0.5 { x / 0.5 } else { (x - 1.0) / -0.5 };
+        let scale = match cyclic.mode {
+            CyclicMode::Triangular => 1.0,
+            CyclicMode::Triangular2 => 0.5f64.powf(cycle - 1.0),
+            CyclicMode::ExpRange => cyclic.gamma.powf(step as f64),
+        };
+        cyclic.base + (self.peak - cyclic.base) * height * scale
     }
 }

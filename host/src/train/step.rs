@@ -1,95 +1,238 @@
 //! One optimiser step.
 
-use std::sync::Arc;
+use std::ops::Range;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor};
+use emhost_abi::wire::{Average, Recipe};
 
-use super::adamw::{AdamW, Moments};
+use super::around::Around;
 use super::data::Example;
-use crate::model::kernels::cross_entropy;
+use super::learner::Learner;
+use super::optimiser::{AdamW, Moments};
+use super::pass::{Gradients, Task, gradients};
 use crate::model::network::Network;
-use crate::model::packed::Packed;
-use crate::model::site::Untapped;
+use crate::model::parallel::{at_once, lanes};
 use crate::model::{ModelError, Result};
 
-/// A network in training: the parameters that move, and their moments.
+/// Tokens of a pass. Rows are cut into passes by their lengths alone: the sums do not depend on the machine.
+const PASS_TOKENS: usize = 512;
+
+/// A learner with its optimiser.
 pub struct Trainer<'a> {
-    network: &'a Network,
-    parameters: Vec<(Var, Moments)>,
+    learner: &'a Learner,
     optimiser: AdamW,
+    numbers: Vec<Vec<f32>>,
+    moments: Vec<Moments>,
     clip: f64,
+    sam: Option<f64>,
+    average: Average,
+    batch_rows: usize,
+    recompute: bool,
     taken: usize,
+}
+
+/// The rows of a step.
+pub struct Batch<'a> {
+    /// Rows whose tokens are learned.
+    pub rows: Vec<&'a Example>,
+    /// The penalty for leaving another network.
+    pub kl: Option<Penalty<'a>>,
+}
+
+/// Rows on which the divergence from another network is penalised.
+pub struct Penalty<'a> {
+    /// Factor of the mean divergence.
+    pub weight: f64,
+    /// The rows.
+    pub rows: Vec<&'a Example>,
+    /// The other network.
+    pub from: &'a Network,
 }
 
 /// What a step saw, before it moved the parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepResult {
-    /// Mean over the batch's learned tokens, nats.
+    /// Mean over the batch, as the recipe averages, nats.
     pub loss: f64,
+    /// Mean divergence from the other network, nats.
+    pub kl: Option<f64>,
     /// Norm of the whole gradient before clipping.
     pub gradient_norm: f64,
     /// Learned tokens.
+    pub learned: usize,
+    /// Tokens.
     pub tokens: usize,
 }
 
 impl<'a> Trainer<'a> {
-    /// Starts at step 0 with zero moments. The order of `parameters` fixes the order of summation.
-    pub fn new(
-        network: &'a Network,
-        parameters: impl IntoIterator<Item = Var>,
-        optimiser: AdamW,
-        clip: f64,
-    ) -> Result<Self> {
-        let parameters = parameters.into_iter().map(|p| Ok((p.clone(), Moments::new(&p)?))).collect::<Result<_>>()?;
-        Ok(Self { network, parameters, optimiser, clip, taken: 0 })
+    /// Starts at step 0 with zero moments.
+    pub fn new(learner: &'a Learner, recipe: &Recipe) -> Result<Self> {
+        let optimiser = AdamW::new(recipe);
+        let numbers = learner.variables.iter().map(|p| numbers(p.as_tensor())).collect::<Result<Vec<_>>>()?;
+        let moments = numbers.iter().map(|p| optimiser.moments(p.len())).collect();
+        Ok(Self {
+            learner,
+            optimiser,
+            numbers,
+            moments,
+            clip: recipe.clip,
+            sam: recipe.sam,
+            average: recipe.average,
+            batch_rows: recipe.batch_rows,
+            recompute: recipe.recompute,
+            taken: 0,
+        })
+    }
+
+    /// Steps that were taken.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Parameters and moments, to go on with later.
+    pub fn state(&self) -> (&[Vec<f32>], &[Moments]) {
+        (&self.numbers, &self.moments)
+    }
+
+    /// Goes on where another trainer of the same learner was after `taken` steps.
+    pub fn restore(&mut self, numbers: Vec<Vec<f32>>, moments: Vec<Moments>, taken: usize) -> Result<()> {
+        (self.numbers, self.moments, self.taken) = (numbers, moments, taken);
+        self.write(&self.numbers)
     }
 
     /// Forward, backward, clip (as torch's `clip_grad_norm_`), move.
-    pub fn step(&mut self, batch: &[&Example], rate: f64) -> Result<StepResult> {
-        let (loss, tokens) = self.loss(batch)?;
-        let result = f64::from(loss.to_scalar::<f32>()?);
-        self.finite("loss", result, batch)?;
-        let gradients = loss.backward()?;
-        let mut squares = 0.0;
-        for (parameter, _) in &self.parameters {
-            if let Some(gradient) = gradients.get(parameter) {
-                squares += gradient.flatten_all()?.to_vec1::<f32>()?.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
-            }
+    pub(super) fn step(&mut self, batch: &Batch<'_>, around: &Around<'_>, rate: f64) -> Result<StepResult> {
+        let (mut result, mut slopes) = self.slopes(batch, around)?;
+        if let Some(radius) = self.sam {
+            let reach = radius / (result.gradient_norm + 1e-12);
+            let moved = self.numbers.iter().zip(&slopes);
+            let moved: Vec<Vec<f32>> = moved
+                .map(|(p, g)| p.iter().zip(g).map(|(p, g)| p + (reach * f64::from(*g)) as f32).collect())
+                .collect();
+            self.write(&moved)?;
+            let there = self.slopes(batch, around);
+            self.write(&self.numbers)?;
+            let (there, others) = there?;
+            (result.gradient_norm, slopes) = (there.gradient_norm, others);
         }
-        let norm = squares.sqrt();
-        self.finite("gradient norm", norm, batch)?;
-        let shrink = (self.clip / (norm + 1e-6)).min(1.0);
+        let shrink = (self.clip / (result.gradient_norm + 1e-6)).min(1.0);
         self.taken += 1;
-        for (parameter, moments) in &mut self.parameters {
-            if let Some(gradient) = gradients.get(parameter) {
-                let gradient = if shrink < 1.0 { (gradient * shrink)? } else { gradient.clone() };
-                self.optimiser.update(parameter, &gradient, moments, self.taken as i32, rate)?;
+        let decays = &self.learner.decays;
+        for (at, gradient) in slopes.iter().enumerate() {
+            let (numbers, moments) = (&mut self.numbers[at], &mut self.moments[at]);
+            self.optimiser.update(numbers, gradient, shrink, moments, self.taken as i32, rate, decays[at]);
+        }
+        self.write(&self.numbers)?;
+        Ok(result)
+    }
+
+    /// Loss and gradient of a batch, with the gradient's norm.
+    fn slopes(&self, batch: &Batch<'_>, around: &Around<'_>) -> Result<(StepResult, Vec<Vec<f32>>)> {
+        let mut tasks = self.tasks(&batch.rows, 1.0, None);
+        let learning = tasks.len();
+        if let Some(kl) = &batch.kl {
+            tasks.extend(self.tasks(&kl.rows, kl.weight, Some(kl.from)));
+        }
+        let mut sums: Vec<Vec<f32>> = self.numbers.iter().map(|p| vec![0.0; p.len()]).collect();
+        let (mut loss, mut kl) = (0.0, 0.0);
+        for (wave, tasks) in tasks.chunks(lanes(&self.learner.device)).enumerate() {
+            let run = |task: &Task<'_>| gradients(self.learner, around, task, self.recompute);
+            let found: Vec<Gradients> = at_once(tasks.iter().collect(), run)?;
+            for (at, (task, found)) in tasks.iter().zip(found).enumerate() {
+                let sum: f64 = found.losses.iter().zip(&task.weights).map(|(loss, w)| loss * f64::from(*w)).sum();
+                if wave * lanes(&self.learner.device) + at < learning {
+                    loss += sum;
+                } else {
+                    kl += sum;
+                }
+                self.finite("loss", sum, task)?;
+                for (sum, gradient) in sums.iter_mut().zip(&found.of) {
+                    if let Some(gradient) = gradient {
+                        sum.iter_mut().zip(numbers(gradient)?).for_each(|(sum, g)| *sum += g);
+                    }
+                }
             }
         }
-        Ok(StepResult { loss: result, gradient_norm: norm, tokens })
-    }
-
-    /// Mean cross-entropy over the learned tokens; logits exist only where a token is learned.
-    fn loss(&self, batch: &[&Example]) -> Result<(Tensor, usize)> {
-        let sequences: Vec<&[u32]> = batch.iter().map(|e| e.tokens.as_slice()).collect();
-        let hidden = self.network.forward(&mut Packed::whole(&sequences), &mut Untapped)?;
-        let (mut rows, mut targets, mut start) = (Vec::new(), Vec::new(), 0);
-        for example in batch {
-            rows.extend(example.learned.iter().map(|at| (start + at) as u32));
-            targets.extend(example.learned.iter().map(|at| example.tokens[at + 1]));
-            start += example.tokens.len();
+        let norm = sums.iter().map(|g| squares(g)).sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            let rows = batch.rows.iter().map(|e| e.row_id.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(ModelError::Diverged { what: "gradient norm", step: self.taken, value: norm, rows });
         }
-        let rows = Tensor::from_vec(rows, targets.len(), hidden.device())?;
-        let logits = self.network.logits(&hidden.index_select(&rows, 0)?)?;
-        let tokens = targets.len();
-        Ok((cross_entropy(&logits, &Arc::new(targets))?, tokens))
+        let result = StepResult {
+            loss,
+            kl: batch.kl.as_ref().map(|penalty| kl / penalty.weight),
+            gradient_norm: norm,
+            learned: batch.rows.iter().map(|e| e.learned.len()).sum(),
+            tokens: batch.rows.iter().map(|e| e.tokens.len()).sum(),
+        };
+        Ok((result, sums))
     }
 
-    fn finite(&self, what: &'static str, value: f64, batch: &[&Example]) -> Result<()> {
+    /// Cuts rows into passes, and gives each learned token its share of `total`.
+    fn tasks<'b>(&self, rows: &[&'b Example], total: f64, like: Option<&'b Network>) -> Vec<Task<'b>> {
+        let learned = |rows: &[&Example]| rows.iter().map(|e| e.learned.len()).sum::<usize>();
+        let micro = rows.len().div_ceil(self.batch_rows);
+        let share = |at: usize| {
+            total
+                / match self.average {
+                    Average::Tokens => learned(rows) as f64,
+                    Average::Rows => (rows.len() * rows[at].learned.len()) as f64,
+                    Average::MicroBatches => {
+                        let first = at / self.batch_rows * self.batch_rows;
+                        (micro * learned(&rows[first..(first + self.batch_rows).min(rows.len())])) as f64
+                    }
+                }
+        };
+        let lengths: Vec<usize> = rows.iter().map(|row| row.tokens.len()).collect();
+        passes(&lengths)
+            .into_iter()
+            .map(|range| {
+                let weights = range.clone().flat_map(|at| vec![share(at) as f32; rows[at].learned.len()]);
+                Task { weights: weights.collect(), rows: rows[range].to_vec(), like }
+            })
+            .collect()
+    }
+
+    /// Puts numbers into the network.
+    fn write(&self, numbers: &[Vec<f32>]) -> Result<()> {
+        for (variable, numbers) in self.learner.variables.iter().zip(numbers) {
+            let tensor = Tensor::from_slice(numbers, variable.shape(), variable.device())?;
+            variable.set(&tensor.to_dtype(variable.dtype())?)?;
+        }
+        Ok(())
+    }
+
+    fn finite(&self, what: &'static str, value: f64, task: &Task<'_>) -> Result<()> {
         if value.is_finite() {
             return Ok(());
         }
-        let rows = batch.iter().map(|e| e.row_id.as_str()).collect::<Vec<_>>().join(", ");
+        let rows = task.rows.iter().map(|e| e.row_id.as_str()).collect::<Vec<_>>().join(", ");
         Err(ModelError::Diverged { what, step: self.taken, value, rows })
     }
+}
+
+/// Cuts rows of the given lengths into an even number of passes of about equally many tokens.
+fn passes(lengths: &[usize]) -> Vec<Range<usize>> {
+    let total: usize = lengths.iter().sum();
+    let count = total.div_ceil(PASS_TOKENS).next_multiple_of(2).min(lengths.len().max(1));
+    let mut passes = Vec::with_capacity(count);
+    let (mut start, mut tokens) = (0, 0);
+    for (at, length) in lengths.iter().enumerate() {
+        tokens += length;
+        if 2 * tokens * count >= total * (2 * passes.len() + 2) || at + 1 == lengths.len() {
+            passes.push(start..at + 1);
+            start = at + 1;
+        }
+    }
+    passes
+}
+
+/// The numbers of a tensor, as f32.
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
+    Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+}
+
+/// Sum of squares, in f64.
+pub(super) fn squares(numbers: &[f32]) -> f64 {
+    numbers.iter().map(|g| f64::from(*g).powi(2)).sum()
 }

@@ -19,5 +19,6 @@ mod tests;
 pub use direction::{Direction, Named, Provenance, select};
 pub use error::VectorError;
 pub use layers::{Convention, Part, Pooling, layer, site};
+pub use native::write as to_native;
 pub use reading::Reading;
 pub use reference::{Reference, read, read_all, read_as, write};

@@ -134,7 +134,7 @@ fn values<const N: usize>(data: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<
 }
 
 /// The bytes of emhost's own form.
-pub(super) fn write(all: &[Named]) -> Result<Vec<u8>, String> {
+pub fn write(all: &[Named]) -> Result<Vec<u8>, String> {
     if let Some(named) = all.iter().find(|named| named.name == "__metadata__") {
         return Err(format!("`{}` is the format's own word; choose another name", named.name));
     }

@@ -88,24 +88,8 @@ impl Default for Params {
                 trained("bad_finance", Some("good_medicine")),
             ],
             recipe: Recipe {
-                method: Method::Lora(Lora {
-                    rank: 8,
-                    alpha: 16.0,
-                    rslora: false,
-                    modules: Vec::new(),
-                    blocks: Vec::new(),
-                }),
-                learning_rate: 1e-3,
-                schedule: Schedule::Linear,
                 warmup_steps: 5,
-                steps: 60,
-                batch_rows: 16,
-                mask: Mask::Assistant,
-                betas: [0.9, 0.999],
-                eps: 1e-8,
-                weight_decay: 0.0,
-                clip: 1.0,
-                seed: 0,
+                ..Recipe::new(Method::Lora(Lora { rank: 8, alpha: 16.0, ..Lora::default() }), 1e-3, 60, 16)
             },
             train_prompts: 400,
             banks: ["general", "open", "in_domain_medicine", "in_domain_finance"].map(bank).into(),
@@ -175,7 +159,9 @@ impl Params {
         at_least("max_new_tokens", 1, self.max_new_tokens)?;
         match self.recipe.method {
             Method::Lora(_) => Ok(()),
-            Method::Full => refuse("`recipe.method` is `full`: this study compares adapters, use `lora`".to_owned()),
+            Method::Full | Method::Adapters(_) | Method::Steering(_) => {
+                refuse("`recipe.method` is not `lora`: this study compares single adapters".to_owned())
+            }
         }
     }
 }

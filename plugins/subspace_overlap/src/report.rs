@@ -119,13 +119,19 @@ fn setting(summary: &Summary<'_>) -> String {
             let scale = if *rslora { "rsLoRA" } else { "LoRA" };
             format!("{scale} of rank {rank}, alpha {alpha}")
         }
+        Method::Adapters(adapters) => format!("{} adapters at once", adapters.len()),
         Method::Full => "all weights".to_owned(),
+        Method::Steering(vector) => format!("vectors at {}", vector.sites),
     };
     let recipe = &params.recipe;
+    let length = match (recipe.steps, recipe.epochs) {
+        (Some(steps), _) => format!("{steps} steps"),
+        (None, epochs) => format!("{} epochs in steps", epochs.unwrap_or_default()),
+    };
     let banks: Vec<String> = params.banks.iter().map(|bank| format!("{} ({})", bank.name, bank.rows)).collect();
     let trained: Vec<String> = params.train.iter().map(|one| format!("{} ({})", one.name, one.data)).collect();
     format!(
-        "Model `{}` ({}, {} blocks of width {}). Fine-tunes: {}; {method}, peak learning rate {}, {} steps of {} \
+        "Model `{}` ({}, {} blocks of width {}). Fine-tunes: {}; {method}, peak learning rate {}, {length} of {} \
          conversations, seed {}. At most {} training prompts each, without answers.\n\nEvaluation prompts: {}. Sites: {}. \
          Views: last prompt token and prompt mean. The headline site `{}`, k = {} and the first organism and bank were \
          fixed before the run. {} random subspaces per k, {} bootstrap draws, seed {}.",
@@ -135,8 +141,7 @@ fn setting(summary: &Summary<'_>) -> String {
         model.width,
         trained.join(", "),
         recipe.learning_rate,
-        recipe.steps,
-        recipe.batch_rows,
+        recipe.batch_rows * recipe.accumulate,
         recipe.seed,
         params.train_prompts,
         banks.join(", "),

@@ -173,7 +173,7 @@ fn every_table_is_complete_and_the_family_is_the_declared_one() {
     assert_eq!(rows("prompts"), organisms * sites * views * banks * 12);
     assert_eq!(rows("angles"), organisms * sites * views * banks * 8);
     assert_eq!(rows("brief"), organisms * views * banks);
-    assert_eq!(rows("training"), organisms * Params::default().recipe.steps);
+    assert_eq!(rows("training"), organisms * Params::default().recipe.steps.unwrap());
 
     let overlaps = Overlap::read(run.table("overlap").unwrap()).unwrap();
     let (there, missing): (Vec<_>, Vec<_>) = overlaps.iter().partition(|row| row.available);

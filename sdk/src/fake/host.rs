@@ -133,14 +133,17 @@ impl FakeHost {
 
     fn train(&self, request: &Train) -> Answer {
         let rows = self.world.rows(&request.data)?;
-        let steps = request.recipe.steps;
+        let recipe = &request.recipe;
+        let per_step = (recipe.batch_rows * recipe.accumulate).max(1);
+        let steps = recipe.steps.unwrap_or_else(|| recipe.epochs.unwrap_or(1) * rows.len().div_ceil(per_step));
         let digest = digest(request)?;
         let loss = |step: usize| 4.0 / (1.0 + step as f64) + 0.1 * uniform(&[&digest], step as u64);
         let reply = TrainReply {
             weights: format!("adapter:{digest}"),
             first_loss: loss(0),
             last_loss: loss(steps.saturating_sub(1)),
-            tokens: (steps * request.recipe.batch_rows.min(rows.len())) as u64 * u64::from(TOKENS),
+            tokens: (steps * per_step.min(rows.len())) as u64 * u64::from(TOKENS),
+            checkpoints: Vec::new(),
         };
         let metrics = Table::new().with_u64("step", 0..steps as u64).with_f64("loss", (0..steps).map(loss));
         Ok((serde_json::to_string(&reply)?, Some(metrics.into_reader()?)))

@@ -72,7 +72,7 @@ impl Interventions {
             let edit = match intervention.op {
                 EditOp::ScaleAdapter => all.scale_adapter(organism, intervention, strengths).map_err(refuse)?,
                 op => {
-                    let sites = Site::select(&intervention.sites, organism.config.blocks)?;
+                    let sites = organism.sites(&intervention.sites)?;
                     if sites.is_empty() {
                         return Err(refuse("it names no sites".to_owned()));
                     }

@@ -1,66 +1,69 @@
-//! The loss of next-token prediction.
+//! The loss of next-token prediction, and the divergence from another model, with their slopes.
 
-use std::sync::Arc;
-
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::slices::{numbers, with_numbers};
+use super::math::{exp, largest, sum_of};
 
-/// Mean over rows of `-log softmax(logits)[target]`, in nats, for `logits [rows, vocabulary]`.
-pub fn cross_entropy(logits: &Tensor, targets: &Arc<Vec<u32>>) -> Result<Tensor> {
-    logits.contiguous()?.apply_op1(CrossEntropy { targets: targets.clone() })
+/// What the distribution over the vocabulary should be at some rows.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// This token: the loss is `-ln p[token]`.
+    Tokens(&'a [u32]),
+    /// The softmax `q` of these logits `[rows, vocabulary]`: the loss is `KL(q || p)`.
+    Logits(&'a [f32]),
 }
 
-struct CrossEntropy {
-    targets: Arc<Vec<u32>>,
-}
-
-/// Largest value of a row, and the sum of `exp(value - largest)` in f64.
-fn normaliser(row: &[f32]) -> (f32, f64) {
-    let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    (largest, row.iter().map(|v| f64::from((v - largest).exp())).sum())
-}
-
-impl CustomOp1 for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross-entropy"
-    }
-
-    fn cpu_fwd(&self, logits: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, vocabulary) = layout.shape().dims2()?;
-        if rows != self.targets.len() || rows == 0 {
-            bail!("{} targets for {rows} rows of logits", self.targets.len());
+/// Losses of rows of `logits [rows, vocabulary]`, in nats; `logits` become the slopes of `sum(weight * loss)`.
+pub fn cross_entropy(logits: &mut [f32], vocabulary: usize, wanted: Wanted<'_>, weights: &[f32]) -> Vec<f64> {
+    assert_eq!(logits.len(), weights.len() * vocabulary, "each row has a weight");
+    let rows = logits.par_chunks_mut(vocabulary).zip(weights).enumerate();
+    rows.map(|(at, (row, weight))| match wanted {
+        Wanted::Tokens(tokens) => {
+            let token = tokens[at] as usize;
+            let (normaliser, own) = (normaliser(row), row[token]);
+            scale(row, normaliser, *weight);
+            row[token] -= weight;
+            normaliser - f64::from(own)
         }
-        let losses: Vec<f64> = numbers(logits, layout)?
-            .par_chunks(vocabulary)
-            .zip(self.targets.par_iter())
-            .map(|(row, target)| {
-                let (largest, sum) = normaliser(row);
-                sum.ln() - f64::from(row[*target as usize] - largest)
-            })
-            .collect();
-        let mean = losses.iter().sum::<f64>() / rows as f64;
-        Ok((CpuStorage::F32(vec![mean as f32]), Shape::from(())))
-    }
+        Wanted::Logits(all) => {
+            let other = &all[at * vocabulary..(at + 1) * vocabulary];
+            divergence(row, other, *weight)
+        }
+    })
+    .collect()
+}
 
-    fn bwd(&self, logits: &Tensor, _loss: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let vocabulary = logits.dim(1)?;
-        let share = grad.to_scalar::<f32>()? / self.targets.len() as f32;
-        let back = with_numbers(logits, |logits| {
-            let mut out = vec![0f32; logits.len()];
-            out.par_chunks_mut(vocabulary).zip(logits.par_chunks(vocabulary)).zip(self.targets.par_iter()).for_each(
-                |((out, row), target)| {
-                    let (largest, sum) = normaliser(row);
-                    let scale = (f64::from(share) / sum) as f32;
-                    for (out, v) in out.iter_mut().zip(row) {
-                        *out = (v - largest).exp() * scale;
-                    }
-                    out[*target as usize] -= share;
-                },
-            );
-            Ok(out)
-        })?;
-        Ok(Some(Tensor::from_vec(back, logits.shape(), logits.device())?))
+/// `ln sum(exp(row))`.
+fn normaliser(row: &[f32]) -> f64 {
+    let (largest, sum) = largest_and_sum(row);
+    f64::from(largest) + sum.ln()
+}
+
+/// The largest value, and the sum of `exp(value - largest)`: in f32 over short stretches, which are summed in f64.
+#[pulp::with_simd(largest_and_sum = pulp::Arch::new())]
+#[inline(always)]
+fn largest_and_sum_with<'a, S: pulp::Simd>(_simd: S, row: &'a [f32]) -> (f32, f64) {
+    let top = largest(row);
+    (top, row.chunks(1024).map(|part| f64::from(sum_of(part, |v| exp(v - top)))).sum())
+}
+
+/// `row = weight * exp(row - normaliser)`.
+#[pulp::with_simd(scale = pulp::Arch::new())]
+#[inline(always)]
+fn scale_with<'a, S: pulp::Simd>(_simd: S, row: &'a mut [f32], normaliser: f64, weight: f32) {
+    let normaliser = normaliser as f32;
+    row.iter_mut().for_each(|v| *v = weight * exp(*v - normaliser));
+}
+
+/// `KL(softmax(other) || softmax(row))`; `row` becomes `weight * (softmax(row) - softmax(other))`.
+fn divergence(row: &mut [f32], other: &[f32], weight: f32) -> f64 {
+    let (own, theirs) = (normaliser(row), normaliser(other));
+    let mut sum = 0.0;
+    for (v, o) in row.iter_mut().zip(other) {
+        let (p, q) = (f64::from(*v) - own, f64::from(*o) - theirs);
+        let share = q.exp();
+        sum += share * (q - p);
+        *v = weight * (p.exp() - share) as f32;
     }
+    sum
 }

@@ -17,6 +17,87 @@ pub struct Panels {
     numbers: Numbers,
 }
 
+/// The right-hand side of a product, read in panels of 32 columns.
+pub trait Right: Sync {
+    /// Rows of the left-hand side per block: with the block's depth they stay in the second cache.
+    const HEIGHT: usize;
+
+    /// `[out, in]` for a product of `[rows, in]` to `[rows, out]`.
+    fn shape(&self) -> [usize; 2];
+
+    /// Rows `depth` of panel `at`, `[depth, COLUMNS]`, as f32.
+    fn block<'a>(&'a self, at: usize, depth: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32];
+}
+
+impl Right for Panels {
+    const HEIGHT: usize = 280;
+
+    fn shape(&self) -> [usize; 2] {
+        [self.out, self.inner]
+    }
+
+    fn block<'a>(&'a self, at: usize, depth: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        let start = at * self.inner * COLUMNS;
+        let range = start + depth.start * COLUMNS..start + depth.end * COLUMNS;
+        scratch.resize(range.len(), 0.0);
+        match &self.numbers {
+            Numbers::F32(all) => return &all[range],
+            Numbers::F16(all) => all[range].convert_to_f32_slice(scratch),
+            Numbers::Bf16(all) => widen(&all[range], scratch),
+        }
+        scratch
+    }
+}
+
+/// `W^T` of a matrix in panels, for gradients: a second copy would double the weights' memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Transposed<'a>(pub &'a Panels);
+
+impl Right for Transposed<'_> {
+    /// Larger, because a block is laid out anew for each block of rows.
+    const HEIGHT: usize = 560;
+
+    fn shape(&self) -> [usize; 2] {
+        [self.0.inner, self.0.out]
+    }
+
+    fn block<'a>(&'a self, at: usize, depth: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        scratch.resize(depth.len() * COLUMNS, 0.0);
+        let columns = at * COLUMNS..((at + 1) * COLUMNS).min(self.0.inner);
+        match &self.0.numbers {
+            Numbers::F32(all) => turn(scratch, all, self.0.inner, columns, depth, |v| v),
+            Numbers::F16(all) => turn(scratch, all, self.0.inner, columns, depth, f16::to_f32),
+            Numbers::Bf16(all) => turn(scratch, all, self.0.inner, columns, depth, bf16::to_f32),
+        }
+        scratch
+    }
+}
+
+/// Rows `depth` and `columns` of `W`, row after row, from its panels.
+#[inline(always)]
+fn turn<T: Copy>(
+    to: &mut [f32],
+    panels: &[T],
+    inner: usize,
+    columns: Range<usize>,
+    depth: Range<usize>,
+    widen: impl Fn(T) -> f32,
+) {
+    let mut row = depth.start;
+    while row < depth.end {
+        let (panel, first) = (row / COLUMNS, row % COLUMNS);
+        let count = (COLUMNS - first).min(depth.end - row);
+        let to = &mut to[(row - depth.start) * COLUMNS..][..count * COLUMNS];
+        for (j, column) in columns.clone().enumerate() {
+            let from = &panels[(panel * inner + column) * COLUMNS + first..][..count];
+            for (to, from) in to[j..].iter_mut().step_by(COLUMNS).zip(from) {
+                *to = widen(*from);
+            }
+        }
+        row += count;
+    }
+}
+
 impl Panels {
     /// Lays out `W [out, inner]`, given row after row.
     pub fn new(rows: &Numbers, [out, inner]: [usize; 2]) -> Self {
@@ -37,19 +118,6 @@ impl Panels {
     /// Number of panels.
     pub fn count(&self) -> usize {
         self.out.div_ceil(COLUMNS)
-    }
-
-    /// Rows `depth` of panel `at`, `[depth, COLUMNS]`, as f32.
-    pub(super) fn block<'a>(&'a self, at: usize, depth: Range<usize>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
-        let start = at * self.inner * COLUMNS;
-        let range = start + depth.start * COLUMNS..start + depth.end * COLUMNS;
-        scratch.resize(range.len(), 0.0);
-        match &self.numbers {
-            Numbers::F32(all) => return &all[range],
-            Numbers::F16(all) => all[range].convert_to_f32_slice(scratch),
-            Numbers::Bf16(all) => widen(&all[range], scratch),
-        }
-        scratch
     }
 
     /// Rows of `W` by number, one after another, `[rows, in]`.

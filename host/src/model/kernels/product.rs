@@ -7,15 +7,12 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::gemm::{View, gemm};
-use super::panels::Panels;
+use super::panels::{Panels, Right, Transposed};
 use super::slices::{filled, numbers, with_numbers};
 use super::tile::{COLUMNS, Start, Strided, Target, multiply};
 
 /// Most of the summed index per block. Longer than the first cache holds: sums leave the registers less often.
 const DEPTH: usize = 512;
-/// Rows of `x` per block: with `DEPTH` columns they stay in the second cache.
-const HEIGHT: usize = 280;
 
 /// `x W^T + b` for `x [tokens, in]`, a frozen `W [out, in]` and, where there is one, `b [out]`, padded to whole panels.
 ///
@@ -30,8 +27,8 @@ struct Product {
     bias: Option<Arc<Vec<f32>>>,
 }
 
-/// `x W^T + b` as plain numbers: `x` has `rows` rows.
-pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) -> Vec<f32> {
+/// `x W^T + b` as plain numbers: `x` has `rows` rows; `W` may be the transpose of what is held.
+pub fn product<W: Right>(x: &[f32], rows: usize, weight: &W, bias: Option<&[f32]>) -> Vec<f32> {
     let [out, inner] = weight.shape();
     assert_eq!(x.len(), rows * inner, "x has rows of the weight's width");
     if rows == 0 || inner == 0 {
@@ -41,17 +38,23 @@ pub fn product(x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) ->
     unsafe { filled(rows * out, |result| fill(result, x, rows, weight, bias)) }
 }
 
-fn fill(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weight: &Panels, bias: Option<&[f32]>) {
+/// `g W`: from slopes of `x W^T` by its `rows` rows to slopes by `x`.
+pub fn slopes(g: &[f32], rows: usize, weight: &Panels) -> Vec<f32> {
+    product(g, rows, &Transposed(weight), None)
+}
+
+fn fill<W: Right>(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weight: &W, bias: Option<&[f32]>) {
     let [out, inner] = weight.shape();
+    let count = out.div_ceil(COLUMNS);
     let target = Target::unwritten(result, out);
     let blocks = inner.div_ceil(DEPTH);
     // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight.
-    let parts = (4 * rayon::current_num_threads()).min(weight.count());
+    let parts = (4 * rayon::current_num_threads()).min(count);
     (0..parts).into_par_iter().for_each(|part| {
-        let panels = part * weight.count() / parts..(part + 1) * weight.count() / parts;
+        let panels = part * count / parts..(part + 1) * count / parts;
         let mut scratch = Vec::new();
-        for row in (0..rows).step_by(HEIGHT) {
-            let height = HEIGHT.min(rows - row);
+        for row in (0..rows).step_by(W::HEIGHT) {
+            let height = W::HEIGHT.min(rows - row);
             for block in 0..blocks {
                 let (depth, end) = (block * inner / blocks, (block + 1) * inner / blocks);
                 for panel in panels.clone() {
@@ -82,22 +85,12 @@ impl CustomOp1 for Product {
             bail!("a linear map from {inner} to {out} was given vectors of {width}");
         }
         let bias = self.bias.as_ref().map(|bias| bias.as_slice());
-        Ok((CpuStorage::F32(product(numbers(x, layout)?, tokens, &self.weight, bias)), Shape::from((tokens, out))))
+        Ok((CpuStorage::F32(product(numbers(x, layout)?, tokens, &*self.weight, bias)), Shape::from((tokens, out))))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let [out, inner] = self.weight.shape();
         let tokens = x.dim(0)?;
-        let rows = self.weight.unpacked();
-        let back = with_numbers(grad, |grad| {
-            let mut back = vec![0f32; tokens * inner];
-            let height = tokens.div_ceil(rayon::current_num_threads()).max(1);
-            back.par_chunks_mut(height * inner).zip(grad.par_chunks(height * out)).for_each(|(back, grad)| {
-                let sizes = [grad.len() / out, inner, out];
-                gemm(sizes, back, inner, 0.0, View::rows(grad, out), View::rows(&rows, inner), 1.0);
-            });
-            Ok(back)
-        })?;
+        let back = with_numbers(grad, |grad| Ok(slopes(grad, tokens, &self.weight)))?;
         Ok(Some(Tensor::from_vec(back, x.shape(), x.device())?))
     }
 }

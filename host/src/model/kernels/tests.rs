@@ -108,17 +108,80 @@ fn a_row_of_a_product_has_the_same_bits_in_every_batch() {
     }
 }
 
+/// Losses and slopes of `cross_entropy` against candle's gradient of a loss in f64.
+fn check_loss(wanted: Wanted<'_>, oracle: impl Fn(&Tensor) -> Result<Tensor>) {
+    let (logits, weights) = (random("logits", &[4, 40]), [0.5f32, 0.0, 2.0, 0.25]);
+    let variable = Var::from_tensor(&logits.to_dtype(DType::F64).unwrap()).unwrap();
+    let losses = oracle(variable.as_tensor()).unwrap();
+    let factors = Tensor::new(&weights, &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+    let grads = (&losses * factors).unwrap().sum_all().unwrap().backward().unwrap();
+    let mut numbers = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let ours = cross_entropy(&mut numbers, 40, wanted, &weights);
+    for (ours, theirs) in ours.iter().zip(losses.to_vec1::<f64>().unwrap()) {
+        assert!((ours - theirs).abs() < 1e-6, "{ours} {theirs}");
+    }
+    let slopes = Tensor::from_vec(numbers, (4, 40), &Device::Cpu).unwrap();
+    close(&slopes, &grads.get(&variable).unwrap().to_dtype(DType::F32).unwrap(), 1e-6);
+}
+
+fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    logits.broadcast_sub(&logits.exp()?.sum_keepdim(1)?.log()?)
+}
+
 #[test]
-fn cross_entropy_equals_the_log_softmax() {
-    let targets = Arc::new(vec![3u32, 0, 7, 7]);
-    let oracle = |t: &[Tensor]| {
-        let logits = t[0].to_dtype(DType::F64)?;
-        let log_sum = logits.exp()?.sum_keepdim(1)?.log()?;
-        let picked =
-            logits.broadcast_sub(&log_sum)?.gather(&Tensor::new(targets.as_slice(), &Device::Cpu)?.unsqueeze(1)?, 1)?;
-        picked.mean_all()?.neg()?.to_dtype(DType::F32)
-    };
-    check(&[random("logits", &[4, 9])], |t| cross_entropy(&t[0], &targets), oracle);
+fn the_loss_of_tokens_equals_the_log_softmax() {
+    let targets = [3u32, 0, 39, 7];
+    let index = Tensor::new(&targets, &Device::Cpu).unwrap().unsqueeze(1).unwrap();
+    check_loss(Wanted::Tokens(&targets), |logits| log_softmax(logits)?.gather(&index, 1)?.neg()?.squeeze(1));
+}
+
+#[test]
+fn the_divergence_from_other_logits_equals_its_definition() {
+    let other = random("other", &[4, 40]);
+    let numbers = other.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let other = log_softmax(&other.to_dtype(DType::F64).unwrap()).unwrap();
+    check_loss(Wanted::Logits(&numbers), |logits| (other.exp()? * (&other - log_softmax(logits)?)?)?.sum(1));
+}
+
+#[test]
+fn low_rank_updates_equal_the_composed_form() {
+    // More rows than one thread takes.
+    for (tokens, rank) in [(300, 5), (7, 1)] {
+        let inputs = [
+            random("y", &[tokens, 40]),
+            random("x", &[tokens, 30]),
+            (random("a", &[rank, 30]) * 0.2).unwrap(),
+            (random("b", &[40, rank]) * 0.2).unwrap(),
+        ];
+        let ours = |t: &[Tensor]| add_low_rank(&t[0], &inner_products(&t[1], &t[2])?, &t[3], 1.5);
+        let theirs = |t: &[Tensor]| &t[0] + (t[1].matmul(&t[2].t()?)?.matmul(&t[3].t()?)? * 1.5)?;
+        check(&inputs, |t| ours(t)? / 8.0, |t| theirs(t)? / 8.0);
+    }
+}
+
+#[test]
+fn a_frozen_matrix_of_candle_gives_the_gradient_of_its_input() {
+    let weight = random("weight", &[24, 30]);
+    check(&[random("x", &[9, 30])], |t| frozen_matmul(&t[0], &weight), |t| t[0].matmul(&weight.t()?));
+}
+
+#[test]
+fn slopes_through_a_frozen_matrix_equal_the_product_with_it() {
+    // Widths that are no multiple of a panel, and more than a block in depth.
+    for (tokens, inner, out) in [(5, 45, 70), (600, 33, 1100)] {
+        let weight = random("weight", &[out, inner]);
+        let (g, numbers) = (random("g", &[tokens, out]), weight.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let expected = g.matmul(&weight).unwrap();
+        let wide = [
+            (Numbers::F32(numbers.clone()), 1e-3),
+            (Numbers::Bf16(numbers.iter().map(|n| half::bf16::from_f32(*n)).collect()), 1.0),
+        ];
+        for (numbers, tolerance) in wide {
+            let panels = Panels::new(&numbers, [out, inner]);
+            let ours = slopes(&g.flatten_all().unwrap().to_vec1::<f32>().unwrap(), tokens, &panels);
+            close(&Tensor::from_vec(ours, (tokens, inner), &Device::Cpu).unwrap(), &expected, tolerance);
+        }
+    }
 }
 
 #[test]

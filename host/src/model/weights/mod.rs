@@ -2,6 +2,7 @@
 
 mod header;
 mod numbers;
+mod rewrite;
 mod set;
 mod source;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod write;
 
 pub use header::Unique;
 pub use numbers::{Numbers, first_not_finite};
+pub use rewrite::rewrite;
 pub use set::Weights;
 pub use source::{Source, read_file};
 pub use write::to_safetensors;

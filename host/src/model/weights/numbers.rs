@@ -29,6 +29,15 @@ impl Kind {
         })
     }
 
+    /// Safetensors' name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+        }
+    }
+
     /// Bytes of one number.
     pub fn size(self) -> usize {
         if self == Self::F32 { 4 } else { 2 }

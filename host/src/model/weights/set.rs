@@ -68,6 +68,11 @@ impl Weights {
         self.tensors.insert(name.into(), Held::Memory(tensor));
     }
 
+    /// Names of the tensors that are left.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Whether a tensor of this name is there.
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)

@@ -24,4 +24,7 @@ pub use passes::{
 pub use plugin::{Cell, Manifest};
 pub use report::{Headline, Report, TableNote};
 pub use rows::{Message, Row, Rows};
-pub use train::{Lora, Mask, Method, Recipe, Schedule, Train, TrainReply};
+pub use train::{
+    Average, Bias, Cyclic, CyclicMode, Decay, EarlyStop, EmptyRows, HeldOut, Kl, Lora, Mask, Method, Moments, OverLong,
+    Preset, Recipe, Schedule, SteeringVector, Train, TrainReply,
+};

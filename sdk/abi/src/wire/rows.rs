@@ -32,6 +32,9 @@ pub struct Row {
     /// What `score` asks the probability of, each after the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continuations: Option<Vec<String>>,
+    /// What is learned where the mask is `spans`: half-open ranges of tokens of the rendered row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Vec<[usize; 2]>>,
     /// Multiplies the strength of interventions in this row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
