@@ -43,6 +43,25 @@ fn transformers_gives_the_logits_that_the_engine_is_tested_against() {
     }
 }
 
+/// Packages of the peers that train.
+const TRAINING: [&str; 5] = ["torch", "transformers", "peft", "safetensors", "pyarrow"];
+
+#[test]
+fn adapters_and_models_go_to_peft_and_transformers_and_back() {
+    let work = tempfile::tempdir().unwrap();
+    if let Some(report) = peer("adapters.py", &TRAINING, &[&emhost_tests::built().emhost(), work.path()]) {
+        println!("{report}");
+    }
+}
+
+#[test]
+fn an_epoch_is_the_same_as_in_peft() {
+    let work = tempfile::tempdir().unwrap();
+    if let Some(report) = peer("convergence.py", &TRAINING, &[&emhost_tests::built().emhost(), work.path()]) {
+        println!("{report}");
+    }
+}
+
 /// The numbers of the tensors `answered.logits` and `plain.logits`, which stand in a row after the header.
 fn numbers(file: &[u8]) -> Vec<f32> {
     let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;

@@ -168,7 +168,8 @@ fn shown(adapter: &Adapter) -> Result<(), CliError> {
             format!("{:.4}", norms.update),
         ]);
     }
-    Ok(print(&table(header, rows))?)
+    let biases = if adapter.has_biases() { "biases were learned too\n" } else { "" };
+    Ok(print(&format!("{}{biases}", table(header, rows)))?)
 }
 
 fn merged(args: &MergeArgs, sign: f64) -> Result<(), CliError> {

@@ -106,6 +106,7 @@ through_run_error!(crate::plugins::PluginError, crate::model::ModelError, crate:
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
+    crate::model::kernels::keep_candle_on_one_thread();
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()

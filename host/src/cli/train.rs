@@ -27,39 +27,49 @@ use crate::train::data::show;
 /// with an interrupted fine-tune and ends in the same bytes. If recipe, rows or model are others, it says what differs
 /// and stops.
 ///
-/// Rows: `messages`, or `prompt` and `completion`, or `text`, one JSON object per line, or a CSV file with columns
-/// `question` and `answer`.
+/// Rows, one JSON object per line: `messages`, or `prompt` and `completion`, or `text`, or `token_ids`, with `row_id`
+/// where they should have names; or a CSV file with columns `question` and `answer`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "A recipe is TOML. What it leaves out has the value shown here:
+#[command(
+    after_long_help = "A recipe is TOML. Lines with `needed` must be there, the others show what is meant without them; a comment
+shows what else can be:
 
   learning_rate = 1e-4                # needed
   batch_rows = 16                     # needed: rows of a micro-batch ...
   accumulate = 1                      # ... and micro-batches of a step
   epochs = 1                          # needed: this, or steps = 300
-  schedule = \"linear\"                 # cosine, constant, { cosine_with_restarts = { cycles = 4 } },
-                                      # { cyclic = { base = 1e-6, cycles = 4, mode = \"triangular2\" } }
+  schedule = \"linear\"                 # cosine, constant, { cosine_with_restarts = { cycles = 4 } }, or
+                                      # { cyclic = { base = 1e-6, cycles = 4, mode = \"triangular2\" } }:
+                                      # triangular, triangular2, exp_range with gamma = 0.999
   warmup_steps = 0                    # or warmup_ratio = 0.03
   preset = \"plain\"                    # or betley, persona-vectors, em-generalization: the training string
-  mask = \"assistant\"                  # all, spans (a row's own `learned`), { marker = { text = \" [X]\" } }
+  mask = \"assistant\"                  # all, { marker = { text = \" [X]\" } } (and the last token), or spans: a
+                                      # row's own learned = [[5, 9]], tokens 5 to 8, counted from 0
   average = \"tokens\"                  # rows, micro_batches: what a step's loss is the mean of
   max_tokens, over_long = \"truncate\"  # drop, error;  empty_rows = \"error\" or \"drop\"
   weight_decay = 0.0, betas = [0.9, 0.999], eps = 1e-8, clip = 1.0, decay = \"all\"
   moments = \"f32\"                     # eight_bit;  sam = 0.05 for sharpness-aware minimisation
   seed = 0, in_order = false, recompute = false
   checkpoint_every = 0                # steps
+
+  Without these lines none of it is done:
   held_out = { share = 0.1, every = 50 }       # or rows = { source = { name = \"other.jsonl\" } }
   early_stop = { loss_below = 0.01, steps = 5 } # or patience = 3 held-out measurements
   kl = { weight = 1.0 }               # stay close to the model before; rows = ..., batch_rows = 8
 
-  [method.lora]                       # or [method.adapters.NAME] several times, method = \"full\", or
-  rank = 32                           # [method.steering] sites = \"blocks.24.mlp_out\", alpha = 1.0
-  alpha = 64.0
+  What learns, one of:
+  method = \"full\"                     # every weight, above all tables; written in the checkpoint's own type
+  [method.steering]                   # vectors at sites = \"blocks.24.mlp_out\", times alpha = 1.0
+  [method.adapters.NAME]              # several times: several adapters at once, each as below
+  [method.lora]
+  rank = 32                           # needed
+  alpha = 64.0                        # needed
   rslora = false                      # scale alpha / sqrt(rank) in place of alpha / rank
   dropout = 0.0
   modules = []                        # such as [\"down_proj\"]; empty means all
   blocks = []                         # such as [15, 16, 17]; empty means all
   rank_pattern = {}, alpha_pattern = {}, bias = \"none\"   # lora_only, all
-  start = \"ADAPTER\"                   # go on from a PEFT folder
+  start = \"ADAPTER\"                   # go on from a PEFT folder that has this shape
 
   [[interventions]]                   # active during training: add, project_out, replace
   op = \"add\"
@@ -72,7 +82,8 @@ Example:
   emhost train --model embedded --data embedded:train/bad_medicine --show-rows 3 \\
       --recipe recipe.toml
   emhost train --model embedded --data embedded:train/bad_medicine --recipe recipe.toml \\
-      --set method.lora.rank=8 --out adapters/medicine")]
+      --set method.lora.rank=8 --out adapters/medicine"
+)]
 pub struct TrainArgs {
     /// Model: `embedded`, a folder that holds a Hugging Face checkpoint, or `ORG/NAME[@REVISION]` in the local
     /// hub cache
@@ -183,7 +194,9 @@ fn described(out: &Path, finished: &Finished) -> String {
         .map_or(String::new(), |[token, row]| format!("; held-out loss {token:.4} per token, {row:.4} per row"));
     let stopped = stopped.as_ref().map_or(String::new(), |why| format!("; stopped early: {why}"));
     let out = out.display();
-    format!("{out}: {steps} steps, loss {first_loss:.4} at first, {last_loss:.4} at last{held}{stopped}\n")
+    format!(
+        "{out}: {steps} steps, mean loss {first_loss:.4} over their first tenth, {last_loss:.4} over their last{held}{stopped}\n"
+    )
 }
 
 fn explain(job: &Job) -> String {

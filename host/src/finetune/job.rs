@@ -103,7 +103,7 @@ impl Job {
             "kl_rows": kl_digest,
             "start": starts,
             "interventions": interventions.identity(),
-            "recipe": recipe,
+            "recipe": portable(&recipe),
             "numerics": numerics(&organism.device),
         });
         let files = inputs.files;
@@ -127,6 +127,24 @@ impl Job {
     pub(super) fn sets(&self) -> [(&'static str, &[Example]); 3] {
         [("train", &self.rows), ("held_out", &self.held_out), ("kl", self.close_to.as_deref().unwrap_or_default())]
     }
+}
+
+/// The recipe without names of files, which other digests stand for: a folder may move.
+fn portable(recipe: &Recipe) -> Value {
+    let mut recipe = recipe.clone();
+    match &mut recipe.method {
+        Method::Lora(shape) => shape.start = None,
+        Method::Adapters(shapes) => shapes.values_mut().for_each(|shape| shape.start = None),
+        Method::Full | Method::Steering(_) => {}
+    }
+    recipe.interventions.iter_mut().for_each(|edit| (edit.vector, edit.values) = (None, None));
+    if let Some(held) = &mut recipe.held_out {
+        held.rows = None;
+    }
+    if let Some(kl) = &mut recipe.kl {
+        kl.rows = None;
+    }
+    json!(recipe)
 }
 
 /// Rows to learn, and rows on which the loss is measured.

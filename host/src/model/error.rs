@@ -132,6 +132,9 @@ pub enum ModelError {
         /// The site, or what was computed from it.
         what: String,
     },
+    /// An adapter cannot be changed or merged as asked.
+    #[error("change adapter: {0}")]
+    Change(String),
     /// A recipe asks for what cannot be done.
     #[error("train: {0}")]
     Recipe(String),
@@ -167,6 +170,7 @@ impl ModelError {
                 | Self::Intervention { .. }
                 | Self::Vector { .. }
                 | Self::Adapter(_)
+                | Self::Change(_)
                 | Self::Option { .. }
                 | Self::Recipe(_)
         )

@@ -27,6 +27,8 @@ pub struct Network {
 
 #[derive(Debug, Clone)]
 struct Block {
+    /// Nothing comes after it but the final norm.
+    last: bool,
     attention_norm: Norm,
     qkv: Qkv,
     /// Norms of each head of queries and keys.
@@ -138,7 +140,8 @@ impl Network {
         tap.visit(Site::Embed, x)
     }
 
-    /// The residual stream as it leaves block `at`, from the one that enters it.
+    /// The residual stream as it leaves block `at`, from the one that enters it. Of the last block, the tokens of
+    /// `batch.leaving` alone where that is set.
     pub fn block(&self, at: usize, x: Tensor, batch: &mut Packed<'_>, tap: &mut dyn Tap) -> Result<Tensor> {
         self.blocks[at].forward(at, x, batch, tap)
     }
@@ -209,6 +212,7 @@ impl Block {
             None => None,
         };
         Ok(Self {
+            last: at + 1 == config.blocks,
             attention_norm: norm(weights, &names.before_attention, config.width)?,
             qkv,
             head_norms,
@@ -232,7 +236,11 @@ impl Block {
         let out_norm = |norm: &Option<Norm>, x: Tensor| norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(&x));
         let x = tap.visit(site(BlockSite::ResidPre), x)?;
         let [q, k, v] = self.queries(&self.attention_norm.forward(&x)?, batch, tap)?;
-        let mixed = batch.attend(at, &q, &k, &v, &self.look)?;
+        let mut mixed = batch.attend(at, &q, &k, &v, &self.look)?;
+        let mut x = x;
+        if let Some(tokens) = batch.leaving.as_ref().filter(|_| self.last) {
+            (x, mixed) = (x.index_select(tokens, 0)?, mixed.index_select(tokens, 0)?);
+        }
         let attn_out = out_norm(&self.attention_out_norm, self.o.forward(&mixed, tap)?)?;
         let attn_out = tap.visit(site(BlockSite::AttnOut), attn_out)?;
         let x = tap.visit(site(BlockSite::ResidMid), add_scaled(&x, &attn_out, 1.0)?)?;

@@ -27,6 +27,8 @@ pub struct Organism {
     pub network: Network,
     /// The projections, by block, that each attached adapter changes.
     pub adapters: Vec<Vec<(usize, Module)>>,
+    /// Whether an adapter came with biases in place of the model's own.
+    pub learned_biases: bool,
     /// Tokenizer and chat template.
     pub text: Text,
     /// Tokens that end an answer.
@@ -96,11 +98,12 @@ impl Organism {
             weights.take(&head(&config), &[config.vocab, config.width])?;
         }
         weights.finish()?;
-        let mut adapted = Vec::with_capacity(adapters.len());
+        let (mut adapted, mut learned_biases) = (Vec::with_capacity(adapters.len()), false);
         for adapter in adapters {
             let adapter = Adapter::read(&adapter.folder, &config, device)?;
             adapter.attach(&mut network)?;
             adapted.push(adapter.projections());
+            learned_biases |= adapter.has_biases();
         }
         let digest = digest(files, adapters)?;
         let mut stored_bytes = 0;
@@ -111,7 +114,8 @@ impl Organism {
         end_tokens.extend(text.end_token());
         end_tokens.sort_unstable();
         end_tokens.dedup();
-        Ok(Self { config, network, adapters: adapted, text, end_tokens, digest, device: device.clone(), stored_bytes })
+        let device = device.clone();
+        Ok(Self { config, network, adapters: adapted, learned_biases, text, end_tokens, digest, device, stored_bytes })
     }
 
     /// The organism's shape and identity.

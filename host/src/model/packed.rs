@@ -15,6 +15,8 @@ pub struct Packed<'a> {
     pub positions: Arc<Vec<u32>>,
     /// Tokens per sequence in this batch.
     pub lengths: Arc<Vec<usize>>,
+    /// The tokens that leave the last block, where not all are needed there.
+    pub leaving: Option<Tensor>,
     memory: Option<&'a mut [Memory]>,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Packed<'a> {
             tokens: sequences.concat(),
             positions: Arc::new(sequences.iter().flat_map(|s| 0..s.len() as u32).collect()),
             lengths: Arc::new(sequences.iter().map(|s| s.len()).collect()),
+            leaving: None,
             memory: None,
         }
     }
@@ -61,6 +64,7 @@ impl<'a> Packed<'a> {
             tokens: sequences.concat(),
             positions: Arc::new(positions.collect()),
             lengths: Arc::new(sequences.iter().map(|s| s.len()).collect()),
+            leaving: None,
             memory: Some(memory),
         }
     }

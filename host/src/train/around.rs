@@ -29,6 +29,11 @@ pub(super) struct Around<'a> {
 }
 
 impl Around<'_> {
+    /// Whether nothing happens at any site.
+    pub fn is_empty(&self) -> bool {
+        self.interventions.is_empty() && self.vectors.at.is_empty() && self.dropout.iter().all(|share| *share == 0.0)
+    }
+
     /// Runs `work` with a tap for these rows.
     pub fn with<T>(&self, rows: &[&Example], work: impl FnOnce(&mut dyn Tap) -> Result<T>) -> Result<T> {
         let mut own = Own { around: self, rows };
@@ -37,7 +42,7 @@ impl Around<'_> {
         }
         let sequences: Vec<Sequence> = rows
             .iter()
-            .map(|row| Sequence { first: 0, tokens: row.tokens.len(), extent: row.extent(), strength: row.strength })
+            .map(|row| Sequence { first: 0, tokens: row.needed(), extent: row.extent(), strength: row.strength })
             .collect();
         let mut firings = Firings::default();
         work(&mut Steered::new(self.interventions, &sequences, Part::Body, &mut own, &mut firings))
@@ -70,7 +75,7 @@ impl Tap for Own<'_> {
             let path: [&[u8]; 5] =
                 [b"dropout", &step.to_le_bytes(), row.row_id.as_bytes(), site.as_bytes(), &number.to_le_bytes()];
             let stream = Stream::new(self.around.seed, &path);
-            let count = (row.tokens.len() * width) as u64;
+            let count = (row.needed() * width) as u64;
             mask.extend((0..count).map(|at| if stream.uniform(at) < share { 0.0 } else { kept }));
         }
         Ok(Some((x * Tensor::from_vec(mask, (tokens, width), x.device())?.to_dtype(x.dtype())?)?))

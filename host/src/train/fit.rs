@@ -145,6 +145,9 @@ pub fn check(recipe: &Recipe) -> Result<()> {
     if let Some(ratio) = recipe.warmup_ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
         return refuse(format!("warmup_ratio is {ratio}, expected a share from 0 to 1"));
     }
+    if let Some(steps) = recipe.steps.filter(|steps| recipe.warmup_steps > *steps) {
+        return refuse(format!("warmup_steps is {}, but there are {steps} steps", recipe.warmup_steps));
+    }
     if let Some(radius) = recipe.sam.filter(|radius| !positive(*radius)) {
         return refuse(format!("sam is {radius}, expected a positive radius; leave it out for plain AdamW"));
     }

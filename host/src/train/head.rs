@@ -35,7 +35,7 @@ pub(super) struct HeadPass {
 
 /// Losses of the learned tokens of each row, without slopes.
 pub(super) fn losses(learner: &Learner, around: &Around<'_>, rows: &[&Example]) -> Result<Vec<Vec<f64>>> {
-    let sequences: Vec<&[u32]> = rows.iter().map(|e| e.tokens.as_slice()).collect();
+    let sequences: Vec<&[u32]> = rows.iter().map(|e| &e.tokens[..e.needed()]).collect();
     let (at, targets) = learned(rows);
     let hidden = around.with(rows, |tap| learner.network.forward(&mut Packed::whole(&sequences), tap))?.detach();
     let hidden = hidden.index_select(&Tensor::from_vec(at, targets.len(), hidden.device())?, 0)?;

@@ -15,6 +15,8 @@ mod step;
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod tests;
 
 pub use data::{DataReport, Example, examples};
 pub use eight_bit::EightBit;

@@ -37,8 +37,12 @@ struct Segment {
 /// Runs rows forward and back.
 pub(super) fn gradients(learner: &Learner, around: &Around<'_>, task: &Task<'_>, recompute: bool) -> Result<Gradients> {
     let network = &learner.network;
-    let sequences: Vec<&[u32]> = task.rows.iter().map(|e| e.tokens.as_slice()).collect();
+    let sequences: Vec<&[u32]> = task.rows.iter().map(|e| &e.tokens[..e.needed()]).collect();
     let mut batch = Packed::whole(&sequences);
+    let (rows, targets) = learned(&task.rows);
+    let rows = Tensor::from_vec(rows, targets.len(), &learner.device)?;
+    // The last block is computed for the learned tokens alone, unless something happens in it.
+    batch.leaving = around.is_empty().then(|| rows.clone());
     let (start, segments, top) = around.with(&task.rows, |tap| {
         let start = network.embed(&batch, tap)?;
         let mut x = start.detach();
@@ -56,10 +60,9 @@ pub(super) fn gradients(learner: &Learner, around: &Around<'_>, task: &Task<'_>,
         }
         Ok((start, segments, Var::from_tensor(&x)?.into_inner()))
     })?;
-    let (rows, targets) = learned(&task.rows);
-    let rows = Tensor::from_vec(rows, targets.len(), top.device())?;
     let mut found = Found { parameters: &learner.variables, of: vec![None; learner.variables.len()] };
-    let hidden = around.with(&task.rows, |tap| Ok(network.finish(&top, tap)?.index_select(&rows, 0)?))?;
+    let hidden = around.with(&task.rows, |tap| network.finish(&top, tap))?;
+    let hidden = if batch.leaving.is_some() { hidden } else { hidden.index_select(&rows, 0)? };
     let like = match task.like {
         None => None,
         Some(other) => {
@@ -97,7 +100,7 @@ pub(super) fn learned(rows: &[&Example]) -> (Vec<u32>, Vec<u32>) {
     for example in rows {
         at.extend(example.learned.iter().map(|at| start + at));
         targets.extend(example.learned.iter().map(|at| example.tokens[*at as usize + 1]));
-        start += example.tokens.len() as u32;
+        start += example.needed() as u32;
     }
     (at, targets)
 }

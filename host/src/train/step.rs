@@ -127,7 +127,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Loss and gradient of a batch, with the gradient's norm.
-    fn slopes(&self, batch: &Batch<'_>, around: &Around<'_>) -> Result<(StepResult, Vec<Vec<f32>>)> {
+    pub(super) fn slopes(&self, batch: &Batch<'_>, around: &Around<'_>) -> Result<(StepResult, Vec<Vec<f32>>)> {
         let mut tasks = self.tasks(&batch.rows, 1.0, None);
         let learning = tasks.len();
         if let Some(kl) = &batch.kl {
@@ -183,7 +183,7 @@ impl<'a> Trainer<'a> {
                     }
                 }
         };
-        let lengths: Vec<usize> = rows.iter().map(|row| row.tokens.len()).collect();
+        let lengths: Vec<usize> = rows.iter().map(|row| row.needed()).collect();
         passes(&lengths)
             .into_iter()
             .map(|range| {

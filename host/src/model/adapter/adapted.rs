@@ -38,12 +38,15 @@ impl Adapter {
         let mut fresh = Self::fresh(shape, config, seed, name, device)?;
         fresh.biases = biases(shape.bias, &fresh.pairs, organism)?;
         let Some(start) = &shape.start else { return Ok(fresh) };
+        if !std::path::Path::new(start).is_dir() {
+            return Err(ModelError::Adapter(start.clone()));
+        }
         let old = Self::read(std::path::Path::new(start), config, device)?;
         let refuse = |problem: String| Err(ModelError::Recipe(format!("start from adapter `{start}`: {problem}")));
         let paths = |adapter: &Self| adapter.pairs.iter().map(|p| p.module.path.clone()).collect::<Vec<_>>();
         if paths(&old) != paths(&fresh) {
             return refuse(format!(
-                "it adapts {} projections, the recipe {} or others; give the same modules and blocks",
+                "its {} projections are not the {} of the recipe; give the same modules and blocks",
                 old.pairs.len(),
                 fresh.pairs.len()
             ));
@@ -129,6 +132,11 @@ impl Adapter {
     /// The projections with `A`, `B` and the factor of `B A`.
     pub fn branches(&self) -> impl Iterator<Item = (usize, &Module, &Branch)> {
         self.pairs.iter().map(|pair| (pair.block, &pair.module, &pair.branch))
+    }
+
+    /// Whether biases were learned with it.
+    pub fn has_biases(&self) -> bool {
+        !self.biases.is_empty()
     }
 
     /// The first block that is changed.

@@ -63,7 +63,17 @@ impl Adapter {
     }
 
     /// Multiplies `B` by `factor`: the update becomes `factor` times itself; 0 switches it off.
+    ///
+    /// # Errors
+    ///
+    /// The selection names nothing, or the adapter has learned biases: those replace the model's own, and no factor
+    /// switches them off.
     pub fn scale(&mut self, selection: &Selection, factor: f64) -> Result<usize> {
+        if !self.biases.is_empty() {
+            let problem =
+                "it has learned biases, which replace the model's own: a factor of its matrices would leave them";
+            return Err(ModelError::Change(problem.to_owned()));
+        }
         self.edit(selection, |pair| {
             pair.branch.b = (&pair.branch.b * factor)?;
             Ok(())
@@ -77,11 +87,11 @@ impl Adapter {
     pub fn project_out(&mut self, selection: &Selection, direction: &[f32], renormalise: bool) -> Result<usize> {
         let norm = direction.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         if norm == 0.0 || !norm.is_finite() {
-            return Err(ModelError::Recipe(format!("the direction has length {norm}")));
+            return Err(ModelError::Change(format!("the direction has length {norm}")));
         }
         let writes = |name: &str| matches!(name, "o_proj" | "down_proj");
         if let Some(name) = selection.modules.iter().find(|name| !writes(name)) {
-            return Err(ModelError::Recipe(format!(
+            return Err(ModelError::Change(format!(
                 "`{name}` does not write into the residual stream; only o_proj and down_proj do"
             )));
         }
@@ -98,7 +108,7 @@ impl Adapter {
             let b = &pair.branch.b;
             if b.dims()[0] != unit.len() {
                 let (path, width) = (&pair.module.path, b.dims()[0]);
-                return Err(ModelError::Recipe(format!(
+                return Err(ModelError::Change(format!(
                     "the direction has {} numbers, `{path}` writes {width}",
                     unit.len()
                 )));
@@ -114,11 +124,11 @@ impl Adapter {
     fn edit(&mut self, selection: &Selection, edit: impl Fn(&mut Pair) -> Result<()>) -> Result<usize> {
         let missing = selection.blocks.iter().find(|block| !self.pairs.iter().any(|pair| pair.block == **block));
         if let Some(block) = missing {
-            return Err(ModelError::Recipe(format!("the adapter changes nothing in block {block}")));
+            return Err(ModelError::Change(format!("the adapter changes nothing in block {block}")));
         }
         let there = |name: &String| self.pairs.iter().any(|pair| pair.module.name == name);
         if let Some(name) = selection.modules.iter().find(|name| !there(name)) {
-            return Err(ModelError::Recipe(format!("the adapter has no module `{name}`")));
+            return Err(ModelError::Change(format!("the adapter has no module `{name}`")));
         }
         let mut count = 0;
         for pair in self.pairs.iter_mut().filter(|pair| selection.has(pair)) {
@@ -126,7 +136,7 @@ impl Adapter {
             count += 1;
         }
         if count == 0 {
-            return Err(ModelError::Recipe("the selection names no projection of the adapter".to_owned()));
+            return Err(ModelError::Change("the selection names no projection of the adapter".to_owned()));
         }
         Ok(count)
     }

@@ -53,7 +53,7 @@ pub fn merge(files: &Files, config: &Config, adapters: &[Adapter], how: Merge, o
         for (_, module, bias) in &adapter.biases {
             if how.sign < 0.0 {
                 let problem = "the adapter replaces biases, and the model's own cannot be had back from it".to_owned();
-                return Err(ModelError::Recipe(problem));
+                return Err(ModelError::Change(problem));
             }
             updates.entry(format!("{}.bias", module.path)).or_default().push(Update::Replace(bias));
         }
@@ -76,8 +76,8 @@ pub fn merge(files: &Files, config: &Config, adapters: &[Adapter], how: Merge, o
         file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| write(&path, e))?;
     }
     if let Some(name) = updates.keys().next() {
-        return Err(ModelError::Recipe(format!(
-            "merge: the checkpoint has no tensor `{name}` of its own; experts that are stacked in one tensor cannot be merged"
+        return Err(ModelError::Change(format!(
+            "the checkpoint has no tensor `{name}` of its own; experts that are stacked in one tensor cannot be merged"
         )));
     }
     for name in OTHERS.into_iter().chain(["model.safetensors.index.json"]) {
@@ -94,7 +94,7 @@ pub fn merge(files: &Files, config: &Config, adapters: &[Adapter], how: Merge, o
             own.insert(name.to_owned(), "float32".into());
         }
     }
-    let text = serde_json::to_vec_pretty(&own).map_err(|e| ModelError::Recipe(e.to_string()))?;
+    let text = serde_json::to_vec_pretty(&own).map_err(|e| ModelError::Change(e.to_string()))?;
     fs::write(out.join("config.json"), text).map_err(|e| write(&out.join("config.json"), e))?;
     Ok(changed)
 }
@@ -111,8 +111,8 @@ impl Update<'_> {
                 let product = (pair.branch.b.matmul(&pair.branch.a)? * (sign * pair.branch.scale))?;
                 let update = product.flatten_all()?.to_vec1::<f32>()?;
                 if product.dims() != shape {
-                    return Err(ModelError::Recipe(format!(
-                        "merge: tensor `{name}` has shape {shape:?}, the update {:?}",
+                    return Err(ModelError::Change(format!(
+                        "tensor `{name}` has shape {shape:?}, the update {:?}",
                         product.dims()
                     )));
                 }

@@ -32,6 +32,9 @@ impl Interventions {
                     .to_owned(),
             );
         }
+        if organism.learned_biases {
+            return Err("an adapter came with learned biases, which no factor of its matrices switches off".to_owned());
+        }
         let count = organism.adapters.len();
         if let Some(adapter) = intervention.adapter.filter(|adapter| *adapter >= count) {
             return Err(format!("there is no adapter {adapter}: the organism has {count}, counted from 0"));

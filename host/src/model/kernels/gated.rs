@@ -1,10 +1,13 @@
 //! The gated activation of the MLP (Shazeer 2020, arXiv 2002.05202).
+#![expect(unsafe_code, reason = "results are not zeroed before they are written")]
 
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor};
+use std::mem::MaybeUninit;
+
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::math::{sigmoid, tanh};
-use super::slices::{numbers, with_numbers};
+use super::slices::{filled, numbers, with_numbers};
 use crate::model::config::Activation;
 
 const CHUNK: usize = 8192;
@@ -75,9 +78,15 @@ impl CustomOp2 for Gated {
 
     fn cpu_fwd(&self, gate: &CpuStorage, lg: &Layout, up: &CpuStorage, lu: &Layout) -> Result<(CpuStorage, Shape)> {
         let (gate, up) = (numbers(gate, lg)?, numbers(up, lu)?);
-        let mut out = vec![0f32; gate.len()];
-        let chunks = out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK));
-        chunks.for_each(|((out, gate), up)| multiply(self.0, false, out, gate, up));
+        if gate.len() != up.len() {
+            bail!("{} gates for {} numbers", gate.len(), up.len());
+        }
+        let fill = |out: &mut [MaybeUninit<f32>]| {
+            let chunks = out.par_chunks_mut(CHUNK).zip(gate.par_chunks(CHUNK)).zip(up.par_chunks(CHUNK));
+            chunks.for_each(|((out, gate), up)| activate(self.0, out, gate, up));
+        };
+        // SAFETY: the three have equal lengths, and `activate` writes as many numbers as it reads.
+        let out = unsafe { filled(gate.len(), fill) };
         Ok((CpuStorage::F32(out), lg.shape().clone()))
     }
 
@@ -85,15 +94,20 @@ impl CustomOp2 for Gated {
         let (dg, du) = with_numbers(gate, |g| {
             with_numbers(up, |u| {
                 with_numbers(grad, |grad| {
-                    let (mut dg, mut du) = (vec![0f32; g.len()], vec![0f32; g.len()]);
-                    dg.par_chunks_mut(CHUNK)
-                        .zip(du.par_chunks_mut(CHUNK))
-                        .zip(g.par_chunks(CHUNK).zip(u.par_chunks(CHUNK)).zip(grad.par_chunks(CHUNK)))
-                        .for_each(|((dg, du), ((g, u), grad))| {
-                            multiply(self.0, false, du, g, grad);
-                            multiply(self.0, true, dg, g, grad);
-                            dg.iter_mut().zip(u).for_each(|(dg, u)| *dg *= u);
-                        });
+                    assert!(g.len() == u.len() && g.len() == grad.len(), "a gradient has the shape of its value");
+                    let mut du = Vec::new();
+                    let fill = |dg: &mut [MaybeUninit<f32>]| {
+                        let fill = |du: &mut [MaybeUninit<f32>]| {
+                            dg.par_chunks_mut(CHUNK)
+                                .zip(du.par_chunks_mut(CHUNK))
+                                .zip(g.par_chunks(CHUNK).zip(u.par_chunks(CHUNK)).zip(grad.par_chunks(CHUNK)))
+                                .for_each(|((dg, du), ((g, u), grad))| back(self.0, [dg, du], [g, u, grad]));
+                        };
+                        // SAFETY: as below.
+                        du = unsafe { filled(g.len(), fill) };
+                    };
+                    // SAFETY: all have equal lengths, and `back` writes as many numbers as it reads.
+                    let dg = unsafe { filled(g.len(), fill) };
                     Ok((dg, du))
                 })
             })
@@ -105,21 +119,45 @@ impl CustomOp2 for Gated {
     }
 }
 
-/// `out = f(x) * factor`, with `f` the activation or, where `slope`, its derivative.
-#[pulp::with_simd(multiply = pulp::Arch::new())]
+/// `out = f(gate) * up`.
+#[pulp::with_simd(activate = pulp::Arch::new())]
 #[inline(always)]
-fn multiply_with<'a, S: pulp::Simd>(
+fn activate_with<'a, S: pulp::Simd>(
     _simd: S,
     smooth: Smooth,
-    slope: bool,
-    out: &'a mut [f32],
-    x: &'a [f32],
-    factor: &'a [f32],
+    out: &'a mut [MaybeUninit<f32>],
+    gate: &'a [f32],
+    up: &'a [f32],
 ) {
-    let numbers = out.iter_mut().zip(x).zip(factor);
-    match (smooth, slope) {
-        (Smooth::Silu, false) => numbers.for_each(|((out, x), factor)| *out = Smooth::Silu.value(*x) * factor),
-        (Smooth::GeluTanh, false) => numbers.for_each(|((out, x), factor)| *out = Smooth::GeluTanh.value(*x) * factor),
-        (smooth, true) => numbers.for_each(|((out, x), factor)| *out = smooth.slope(*x) * factor),
+    let numbers = out.iter_mut().zip(gate).zip(up);
+    match smooth {
+        Smooth::Silu => numbers.for_each(|((out, g), u)| {
+            out.write(Smooth::Silu.value(*g) * u);
+        }),
+        Smooth::GeluTanh => numbers.for_each(|((out, g), u)| {
+            out.write(Smooth::GeluTanh.value(*g) * u);
+        }),
+    }
+}
+
+/// Slopes by gate and by up, from the slope of their product.
+#[pulp::with_simd(back = pulp::Arch::new())]
+#[inline(always)]
+fn back_with<'a, S: pulp::Simd>(
+    _simd: S,
+    smooth: Smooth,
+    [dg, du]: [&'a mut [MaybeUninit<f32>]; 2],
+    [g, u, grad]: [&'a [f32]; 3],
+) {
+    let numbers = dg.iter_mut().zip(du).zip(g.iter().zip(u).zip(grad));
+    let one = |smooth: Smooth, dg: &mut MaybeUninit<f32>, du: &mut MaybeUninit<f32>, [g, u, grad]: [f32; 3]| {
+        dg.write(smooth.slope(g) * u * grad);
+        du.write(smooth.value(g) * grad);
+    };
+    match smooth {
+        Smooth::Silu => numbers.for_each(|((dg, du), ((g, u), grad))| one(Smooth::Silu, dg, du, [*g, *u, *grad])),
+        Smooth::GeluTanh => {
+            numbers.for_each(|((dg, du), ((g, u), grad))| one(Smooth::GeluTanh, dg, du, [*g, *u, *grad]));
+        }
     }
 }

@@ -16,6 +16,7 @@ mod product;
 mod rms_norm;
 mod rope;
 mod slices;
+mod threads;
 mod tile;
 
 pub use add::add_scaled;
@@ -32,6 +33,7 @@ pub use product::{frozen_product, product, slopes};
 pub use rms_norm::rms_norm;
 pub use rope::{Rope, rotate};
 pub use slices::with_numbers;
+pub use threads::keep_candle_on_one_thread;
 pub use tile::COLUMNS as PANEL;
 
 #[cfg(test)]

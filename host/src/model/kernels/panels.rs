@@ -88,10 +88,11 @@ fn turn<T: Copy>(
         let (panel, first) = (row / COLUMNS, row % COLUMNS);
         let count = (COLUMNS - first).min(depth.end - row);
         let to = &mut to[(row - depth.start) * COLUMNS..][..count * COLUMNS];
-        for (j, column) in columns.clone().enumerate() {
-            let from = &panels[(panel * inner + column) * COLUMNS + first..][..count];
-            for (to, from) in to[j..].iter_mut().step_by(COLUMNS).zip(from) {
-                *to = widen(*from);
+        let from = &panels[(panel * inner + columns.start) * COLUMNS..][..columns.len() * COLUMNS];
+        let (from, _) = from.as_chunks::<COLUMNS>();
+        for (at, to) in to.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = widen(from[first + at]);
             }
         }
         row += count;

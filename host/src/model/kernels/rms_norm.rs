@@ -1,10 +1,13 @@
 //! Root-mean-square normalisation (Zhang and Sennrich 2019, arXiv 1910.07467).
+#![expect(unsafe_code, reason = "results are not zeroed before they are written")]
 
-use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor};
+use std::mem::MaybeUninit;
+
+use candle_core::{CpuStorage, CustomOp2, D, DType, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 use super::math::sum_of;
-use super::slices::{numbers, with_numbers};
+use super::slices::{filled, numbers, with_numbers};
 
 /// `w * x / sqrt(mean(x^2) + eps)` over the last dimension, for `x [tokens, width]` and `w [width]`.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
@@ -41,9 +44,28 @@ fn squares_with<S: pulp::Simd>(_simd: S, row: &[f32]) -> f32 {
 
 #[pulp::with_simd(scaled = pulp::Arch::new())]
 #[inline(always)]
-fn scaled_with<'a, S: pulp::Simd>(_simd: S, out: &'a mut [f32], x: &'a [f32], w: &'a [f32], scale: f32) {
+fn scaled_with<'a, S: pulp::Simd>(_simd: S, out: &'a mut [MaybeUninit<f32>], x: &'a [f32], w: &'a [f32], scale: f32) {
     for ((out, x), w) in out.iter_mut().zip(x).zip(w) {
-        *out = x * scale * w;
+        out.write(x * scale * w);
+    }
+}
+
+/// The gradient of a row by `x`: `scale * (g w - x mean(x g w) scale^2)`.
+#[pulp::with_simd(slope = pulp::Arch::new())]
+#[inline(always)]
+fn slope_with<'a, S: pulp::Simd>(_simd: S, dx: &'a mut [f32], [x, g, w]: [&'a [f32]; 3], scale: f32) {
+    for ((dx, g), w) in dx.iter_mut().zip(g).zip(w) {
+        *dx = g * w;
+    }
+    let mut lanes = [0f32; 16];
+    for (dx, x) in dx.chunks(16).zip(x.chunks(16)) {
+        for ((lane, dx), x) in lanes.iter_mut().zip(dx).zip(x) {
+            *lane += dx * x;
+        }
+    }
+    let shrink = lanes.iter().sum::<f32>() * scale * scale / x.len() as f32;
+    for (dx, x) in dx.iter_mut().zip(x) {
+        *dx = scale * (*dx - x * shrink);
     }
 }
 
@@ -54,11 +76,17 @@ impl CustomOp2 for RmsNorm {
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
         let (x, w) = (numbers(x, lx)?, numbers(w, lw)?);
-        let mut out = vec![0f32; x.len()];
-        out.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(32).for_each(|(out, x)| {
-            let scale = self.scale(x);
-            scaled(out, x, w, scale);
-        });
+        if w.is_empty() || !x.len().is_multiple_of(w.len()) {
+            bail!("a norm of width {} was given {} numbers", w.len(), x.len());
+        }
+        let fill = |out: &mut [MaybeUninit<f32>]| {
+            out.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(32).for_each(|(out, x)| {
+                let scale = self.scale(x);
+                scaled(out, x, w, scale);
+            });
+        };
+        // SAFETY: both have rows of the weight's width, and `scaled` writes all of a row.
+        let out = unsafe { filled(x.len(), fill) };
         Ok((CpuStorage::F32(out), lx.shape().clone()))
     }
 
@@ -75,11 +103,7 @@ impl CustomOp2 for RmsNorm {
                         .with_min_len(32)
                         .for_each(|((dx, x), grad)| {
                             let scale = self.scale(x);
-                            let inner: f32 = x.iter().zip(grad).zip(w).map(|((x, g), w)| x * g * w).sum();
-                            let shrink = inner * scale * scale / width as f32;
-                            for (((dx, x), g), w) in dx.iter_mut().zip(x).zip(grad).zip(w) {
-                                *dx = scale * (g * w - x * shrink);
-                            }
+                            slope(dx, [x, grad, w], scale);
                         });
                     if self.weight_learns {
                         for (x, grad) in x.chunks(width).zip(grad.chunks(width)) {

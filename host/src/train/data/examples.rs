@@ -28,6 +28,11 @@ pub struct Example {
 }
 
 impl Example {
+    /// Tokens up to the last one whose next token is learned: nothing that is learned depends on those after it.
+    pub fn needed(&self) -> usize {
+        self.learned.last().map_or(0, |last| *last as usize + 1)
+    }
+
     /// Where prompt and answer lie.
     pub fn extent(&self) -> Extent {
         let len = self.tokens.len();
