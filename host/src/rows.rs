@@ -121,6 +121,10 @@ fn parse(line: &str, number: usize, unused: &mut BTreeSet<String>) -> Result<Row
     if !fields.contains_key("row_id") {
         fields.insert("row_id".to_owned(), Value::String(format!("{number:06}")));
     }
+    // Some training sets carry the rendered conversation too.
+    if fields.get("messages").is_some_and(Value::is_array) && fields.remove("text").is_some() {
+        unused.insert("text (beside messages)".to_owned());
+    }
     if let Some(messages) = prompt_and_completion(fields)? {
         fields.insert("messages".to_owned(), messages);
     }
@@ -190,8 +194,15 @@ fn csv_rows(name: &str, text: &str) -> Result<Vec<(usize, String)>, RowsError> {
     Ok(rows)
 }
 
-/// Content given as OpenAI's list of parts becomes one text.
+/// Content given as OpenAI's list of parts becomes one text; so does `{"content_type": "text", "parts": [...]}`.
 fn join_parts(content: &mut Value) -> Result<(), String> {
+    if let Value::Object(whole) = content {
+        let texts = whole.get("parts").and_then(Value::as_array).map(|parts| parts.iter().map(Value::as_str));
+        match (whole.get("content_type").and_then(Value::as_str), texts.and_then(|t| t.collect::<Option<String>>())) {
+            (Some("text"), Some(text)) => *content = Value::String(text),
+            _ => return Err("its content is an object; supported: content_type `text` with `parts` of text".to_owned()),
+        }
+    }
     let Value::Array(parts) = content else { return Ok(()) };
     let mut text = String::new();
     for part in parts {
@@ -286,10 +297,35 @@ mod tests {
         expect(br#"{"messages":[{"role":"user","content":"ab","name":"n"}]}"#, std::slice::from_ref(&chat));
         expect(
             br#"{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}"#,
-            &[chat],
+            std::slice::from_ref(&chat),
+        );
+        expect(
+            br#"{"messages":[{"role":"user","content":{"content_type":"text","parts":["a","b"]}}],"text":"rendered"}"#,
+            std::slice::from_ref(&chat),
+        );
+        let said = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
+        let pair = vec![said("user", "ab"), said("assistant", "c")];
+        let pair = Row { row_id: "000000".to_owned(), messages: Some(pair), ..Row::default() };
+        expect(br#"{"prompt":"ab","completion":"c"}"#, std::slice::from_ref(&pair));
+        expect(
+            br#"{"prompt":[{"role":"user","content":"ab"}],"completion":[{"role":"assistant","content":"c"}]}"#,
+            &[pair],
         );
         let ids = Row { row_id: "000000".to_owned(), token_ids: Some(vec![3, 1]), ..Row::default() };
         expect(br#"{"token_ids":[3,1]}"#, &[ids]);
+    }
+
+    #[test]
+    fn a_table_of_questions_and_answers_is_read() {
+        let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+        std::fs::write(file.path(), "id,Question,answer,system\nq1,\"a, b\",\"c\nd\",\nq2,e,f,be kind\n").unwrap();
+        let rows = load(&Rows::source(file.path().display().to_string())).unwrap();
+        let shown = |row: &Row| -> Vec<String> {
+            row.messages.iter().flatten().map(|m| format!("{}: {}", m.role, m.content)).collect()
+        };
+        assert_eq!(rows.iter().map(|row| row.row_id.as_str()).collect::<Vec<_>>(), ["q1", "q2"]);
+        assert_eq!(shown(&rows[0]), ["user: a, b", "assistant: c\nd"]);
+        assert_eq!(shown(&rows[1]), ["system: be kind", "user: e", "assistant: f"]);
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn broken_rows() {
             a.data = "rows.csv".to_owned();
         }),
         ("a row of the same name", 2, &["line 2", "row_id `a`"], |a| {
-            a.rows = [ROW.replacen('{', "{\"row_id\": \"a\", ", 1); 2].join("\n");
+            a.rows = vec![ROW.replacen("{", "{\"row_id\": \"a\", ", 1); 2].join("\n");
         }),
         ("a token that the model has not", 2, &["row `000000`", "token 99999"], |a| {
             a.rows = r#"{"token_ids": [5, 99999]}"#.to_owned();

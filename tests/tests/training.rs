@@ -156,7 +156,7 @@ fn another_fine_tune_in_the_same_folder_is_refused_by_what_differs() {
         assert!(said.contains("another fine-tune is there") && said.contains(expected), "{said}");
     }
     let rows = fs::read_to_string(study.path("rows.jsonl")).unwrap();
-    study.write("rows.jsonl", &rows.replacen("fever", "rash", 1));
+    study.write("rows.jsonl", &rows.replace("fever", "rash"));
     let said = study.run(study.train("out", &[]), 2);
     assert!(said.contains("the training rows are others"), "{said}");
     same(&before, &study.files("out"));
@@ -200,7 +200,7 @@ fn rows_are_shown_as_they_are_trained_on() {
     let study = Study::new();
     let shown = ["train", "--model", "embedded", "--data", "rows.jsonl", "--recipe", "recipe.toml", "--show-rows", "2"];
     let said = study.run(study.command(&shown), 0);
-    assert!(said.contains("row 000000:") && said.contains("[[") && said.contains("<|im_end|>]]"), "{said}");
+    assert!(said.contains("row 000001:") && said.contains("[[") && said.contains("<|im_end|>]]"), "{said}");
     assert!(said.contains("data: 54 of 54 rows"), "{said}");
     assert_eq!(fs::read_dir(study.folder.path()).unwrap().count(), 2, "nothing is written");
 }
@@ -254,4 +254,17 @@ fn every_method_gives_what_the_other_commands_take() {
     study.run(study.command(&["adapter", "scale", "rank1", "--model", "embedded", "--by", "5", "--out", "times5"]), 0);
     let tables: Value = serde_json::from_slice(&fs::read(study.path("rank1/training/summary.json")).unwrap()).unwrap();
     assert_eq!(tables["checkpoints"], serde_json::json!([3, 6, 9]));
+}
+
+#[test]
+fn training_stops_early_when_asked_and_says_so() {
+    let study = Study::new();
+    let said = study.run(study.train("out", &["--set", "early_stop={loss_below=50.0,steps=4}"]), 0);
+    assert!(
+        said.contains("4 steps") && said.contains("stopped early: the loss was below 50 at 4 steps in a row"),
+        "{said}"
+    );
+    let summary: Value = serde_json::from_slice(&fs::read(study.path("out/training/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["steps"], 4);
+    assert!(study.path("out/adapter_config.json").is_file());
 }

@@ -109,6 +109,7 @@ struct Update {
     a: Matrix,
     b: Matrix,
     scale: f64,
+    dropout: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -133,6 +134,8 @@ pub struct Branch {
     pub b: Tensor,
     /// `alpha / rank`, or `alpha / sqrt(rank)` for rsLoRA.
     pub scale: f64,
+    /// Share of the inputs of `A` that training sets to zero.
+    pub dropout: f64,
 }
 
 impl Linear {
@@ -160,7 +163,7 @@ impl Linear {
             Matrix::Plain(weight) if !m.is_variable() => Ok(Matrix::Plain(m.to_dtype(weight.dtype())?)),
             _ => Ok(Matrix::Plain(m.clone())),
         };
-        let update = Update { a: held(&branch.a)?, b: held(&branch.b)?, scale: branch.scale };
+        let update = Update { a: held(&branch.a)?, b: held(&branch.b)?, scale: branch.scale, dropout: branch.dropout };
         self.updates.push(update);
         Ok(())
     }
@@ -205,7 +208,7 @@ impl Linear {
     pub fn forward(&self, x: &Tensor, tap: &mut dyn Tap) -> Result<Tensor> {
         let mut y = match (&self.weight, &self.bias) {
             (Matrix::Panels(panels), Some(Bias::Padded(bias))) => frozen_product(x, panels, Some(bias))?,
-            (weight, Some(Bias::Plain(bias))) => weight.product(x)?.broadcast_add(bias)?,
+            (weight, Some(Bias::Plain(bias))) => weight.product(x)?.broadcast_add(&bias.to_dtype(x.dtype())?)?,
             (weight, _) => weight.product(x)?,
         };
         if self.updates.is_empty() {
@@ -214,7 +217,7 @@ impl Linear {
         let mut scalars = Vec::with_capacity(self.updates.len());
         for (at, update) in self.updates.iter().enumerate() {
             let input = match self.site {
-                Some(site) if update.learns() => tap.adapter_input(site, at, x)?,
+                Some(site) if update.dropout > 0.0 => tap.dropped(site, at, update.dropout, x)?,
                 _ => None,
             };
             scalars.push(update.scalars(input.as_ref().unwrap_or(x))?);
@@ -239,10 +242,6 @@ impl Linear {
 }
 
 impl Update {
-    fn learns(&self) -> bool {
-        matches!(&self.a, Matrix::Plain(a) if a.is_variable())
-    }
-
     /// `A x`.
     fn scalars(&self, x: &Tensor) -> Result<Tensor> {
         match &self.a {

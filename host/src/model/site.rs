@@ -179,8 +179,9 @@ pub trait Tap {
     /// Sees the value at a site, `[tokens, width]`, and returns the value to go on with.
     fn visit(&mut self, site: Site, value: Tensor) -> Result<Tensor>;
 
-    /// What the adapter `number` of a projection is given in place of `x`, while it learns: `x` with dropout.
-    fn adapter_input(&mut self, _site: Site, _number: usize, _x: &Tensor) -> Result<Option<Tensor>> {
+    /// What the adapter `number` of a projection is given in place of `x`, where a share of it is to be dropped:
+    /// nothing outside of training.
+    fn dropped(&mut self, _site: Site, _number: usize, _share: f64, _x: &Tensor) -> Result<Option<Tensor>> {
         Ok(None)
     }
 

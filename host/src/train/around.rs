@@ -19,10 +19,8 @@ pub(super) struct Vectors {
 pub(super) struct Around<'a> {
     pub interventions: &'a Interventions,
     pub vectors: &'a Vectors,
-    /// Share of an adapter's inputs that are zero, by adapter, counted from the first that learns.
-    pub dropout: &'a [f64],
-    /// Adapters that were there before.
-    pub frozen: usize,
+    /// Whether an adapter drops inputs.
+    pub dropout: bool,
     pub seed: u64,
     /// Distinguishes the draws of steps; none outside of training, where nothing is dropped.
     pub step: Option<u64>,
@@ -31,7 +29,7 @@ pub(super) struct Around<'a> {
 impl Around<'_> {
     /// Whether nothing happens at any site.
     pub fn is_empty(&self) -> bool {
-        self.interventions.is_empty() && self.vectors.at.is_empty() && self.dropout.iter().all(|share| *share == 0.0)
+        self.interventions.is_empty() && self.vectors.at.is_empty() && !self.dropout
     }
 
     /// Runs `work` with a tap for these rows.
@@ -59,13 +57,14 @@ impl Tap for Own<'_> {
         let vectors = self.around.vectors;
         match vectors.at.iter().find(|(at, _)| *at == site) {
             None => Ok(value),
-            Some((_, vector)) => Ok(value.broadcast_add(&(vector.as_tensor() * vectors.alpha)?)?),
+            Some((_, vector)) => {
+                Ok(value.broadcast_add(&(vector.as_tensor() * vectors.alpha)?.to_dtype(value.dtype())?)?)
+            }
         }
     }
 
-    fn adapter_input(&mut self, site: Site, number: usize, x: &Tensor) -> Result<Option<Tensor>> {
-        let share = number.checked_sub(self.around.frozen).and_then(|at| self.around.dropout.get(at)).copied();
-        let (Some(share), Some(step)) = (share.filter(|share| *share > 0.0), self.around.step) else { return Ok(None) };
+    fn dropped(&mut self, site: Site, number: usize, share: f64, x: &Tensor) -> Result<Option<Tensor>> {
+        let Some(step) = self.around.step else { return Ok(None) };
         let (tokens, width) = x.dims2()?;
         let (site, number) = (site.to_string(), number as u64);
         let kept = (1.0 / (1.0 - share)) as f32;

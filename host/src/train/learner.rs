@@ -29,9 +29,8 @@ pub struct Learner {
     /// What the parameters make up.
     pub kind: Kind,
     pub(super) vectors: Vectors,
-    /// Adapters of the organism itself.
-    pub(super) frozen: usize,
-    pub(super) dropout: Vec<f64>,
+    /// Whether an adapter drops inputs.
+    pub(super) dropout: bool,
 }
 
 /// What the parameters make up.
@@ -50,7 +49,6 @@ impl Learner {
     /// For `full`, the organism must have been loaded with weights that learn, which are `weights`.
     pub fn new(organism: &Organism, recipe: &Recipe, weights: BTreeMap<String, Var>) -> Result<Self> {
         let mut learner = Self::empty(organism.network.clone(), &organism.device);
-        learner.frozen = organism.adapters.len();
         match &recipe.method {
             Method::Lora(shape) => {
                 let adapter = Adapter::initial(shape, organism, recipe.seed, "")?;
@@ -92,8 +90,7 @@ impl Learner {
             device: device.clone(),
             kind: Kind::Vectors,
             vectors: Vectors::default(),
-            frozen: 0,
-            dropout: Vec::new(),
+            dropout: false,
         }
     }
 
@@ -118,7 +115,7 @@ impl Learner {
     fn adapters(&mut self, mut adapters: Vec<(String, Adapter)>) -> Result<()> {
         self.lowest = adapters.iter().map(|(_, adapter)| adapter.lowest_block()).min().unwrap_or(0);
         for (name, adapter) in &mut adapters {
-            self.dropout.push(adapter.shape().dropout);
+            self.dropout |= adapter.shape().dropout > 0.0;
             let prefix = if name.is_empty() { String::new() } else { format!("{name}/") };
             for (path, tensor) in adapter.parameters_mut() {
                 let variable = Var::from_tensor(tensor)?;

@@ -10,6 +10,7 @@ mod head;
 mod learner;
 mod optimiser;
 mod pass;
+mod recipe;
 mod schedule;
 mod step;
 
@@ -20,9 +21,10 @@ mod tests;
 
 pub use data::{DataReport, Example, examples};
 pub use eight_bit::EightBit;
-pub use fit::{Fit, Fitting, HeldOutLoss, Step, Watch, check, fit, step_count};
+pub use fit::{Fit, Fitting, HeldOutLoss, Step, Watch, fit};
 pub use full::{Pretrain, Pretrained, pretrain};
 pub use learner::{Kind, Learner};
 pub use optimiser::Moments;
+pub use recipe::{check, step_count};
 pub use schedule::LearningRate;
 pub use step::Trainer;

@@ -7,7 +7,7 @@ use emhost_abi::wire::{Average, Recipe};
 
 use super::around::Around;
 use super::data::Example;
-use super::learner::Learner;
+use super::learner::{Kind, Learner};
 use super::optimiser::{AdamW, Moments};
 use super::pass::{Gradients, Task, gradients};
 use crate::model::network::Network;
@@ -135,12 +135,15 @@ impl<'a> Trainer<'a> {
         }
         let mut sums: Vec<Vec<f32>> = self.numbers.iter().map(|p| vec![0.0; p.len()]).collect();
         let (mut loss, mut kl) = (0.0, 0.0);
-        for (wave, tasks) in tasks.chunks(lanes(&self.learner.device)).enumerate() {
+        // Gradients of a wave are held until it ends: of few passes where they are as large as the model.
+        let passes = if matches!(self.learner.kind, Kind::Weights(_)) { 1 } else { 4 };
+        let width = passes * lanes(&self.learner.device);
+        for (wave, tasks) in tasks.chunks(width).enumerate() {
             let run = |task: &Task<'_>| gradients(self.learner, around, task, self.recompute);
             let found: Vec<Gradients> = at_once(tasks.iter().collect(), run)?;
             for (at, (task, found)) in tasks.iter().zip(found).enumerate() {
                 let sum: f64 = found.losses.iter().zip(&task.weights).map(|(loss, w)| loss * f64::from(*w)).sum();
-                if wave * lanes(&self.learner.device) + at < learning {
+                if wave * width + at < learning {
                     loss += sum;
                 } else {
                     kl += sum;

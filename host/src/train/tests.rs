@@ -58,8 +58,7 @@ impl Middle {
         Around {
             interventions: &self.interventions,
             vectors: &self.learner.vectors,
-            dropout: &self.learner.dropout,
-            frozen: 0,
+            dropout: self.learner.dropout,
             seed: 7,
             step: Some(3),
         }
@@ -200,7 +199,7 @@ fn a_row_drops_the_same_inputs_in_every_batch_and_about_as_many_as_asked() {
         let tokens: usize = rows.iter().map(|row| row.needed()).sum();
         let x = Tensor::ones((tokens, 64), candle_core::DType::F32, &Device::Cpu).unwrap();
         let around = middle.around();
-        let dropped = around.with(rows, |tap| tap.adapter_input(site, 0, &x)).unwrap().unwrap();
+        let dropped = around.with(rows, |tap| tap.dropped(site, 0, 0.25, &x)).unwrap().unwrap();
         dropped.to_vec2::<f32>().unwrap()
     };
     let together = masks(&[&rows[0], &rows[5]]);
@@ -212,7 +211,7 @@ fn a_row_drops_the_same_inputs_in_every_batch_and_about_as_many_as_asked() {
     assert!(all.iter().all(|v| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6));
     let outside = Around { step: None, ..middle.around() };
     let x = Tensor::ones((rows[0].needed(), 64), candle_core::DType::F32, &Device::Cpu).unwrap();
-    assert!(outside.with(&[&rows[0]], |tap| tap.adapter_input(site, 0, &x)).unwrap().is_none());
+    assert!(outside.with(&[&rows[0]], |tap| tap.dropped(site, 0, 0.25, &x)).unwrap().is_none());
 }
 
 /// Mean loss of the last of 30 steps on the same rows.

@@ -105,7 +105,8 @@ fn plain(views: &BTreeMap<String, TensorView<'_>>, file: &str, reading: Reading)
 
 fn vector(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, Problem> {
     match view.shape() {
-        [_] => floats(name, view),
+        // A row, or a column such as `B` of a rank-1 adapter.
+        [_] | [1, _] | [_, 1] => floats(name, view),
         shape => Err(Problem::new(
             format!("`{name}` as one vector, [width]"),
             format!("shape {shape:?}"),

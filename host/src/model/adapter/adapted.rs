@@ -59,7 +59,7 @@ impl Adapter {
                     old.module.path, old.branch.scale, new.branch.scale
                 ));
             }
-            new.branch = old.branch;
+            new.branch = Branch { dropout: shape.dropout, ..old.branch };
         }
         for (_, module, bias) in &mut fresh.biases {
             if let Some((.., old)) = old.biases.iter().find(|(_, other, _)| other.path == module.path) {
@@ -92,6 +92,7 @@ impl Adapter {
                     a: Tensor::from_vec(a, (rank, module.inner), device)?,
                     b: Tensor::zeros((module.out, rank), DType::F32, device)?,
                     scale: scale(alpha, rank, shape.rslora),
+                    dropout: shape.dropout,
                 };
                 pairs.push(Pair { block, module, branch });
             }

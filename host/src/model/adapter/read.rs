@@ -57,7 +57,11 @@ impl Adapter {
                 let b = weights.take(&name("B"), &[module.out, rank])?;
                 names.insert(module.name.to_owned());
                 blocks.insert(block);
-                pairs.push(Pair { block, module, branch: Branch { a, b, scale: scale(alpha, rank, shape.rslora) } });
+                pairs.push(Pair {
+                    block,
+                    module,
+                    branch: Branch { a, b, scale: scale(alpha, rank, shape.rslora), dropout: 0.0 },
+                });
             }
         }
         weights.finish()?;

@@ -68,6 +68,10 @@ impl Tap for Steered<'_> {
         self.inner.visit(site, value)
     }
 
+    fn dropped(&mut self, site: Site, number: usize, share: f64, x: &Tensor) -> Result<Option<Tensor>> {
+        self.inner.dropped(site, number, share, x)
+    }
+
     fn wants_logits(&self) -> bool {
         self.inner.wants_logits() || self.whole && self.interventions.edits_logits()
     }

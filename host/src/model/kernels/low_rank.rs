@@ -15,7 +15,8 @@ pub fn inner_products(x: &Tensor, a: &Tensor) -> Result<Tensor> {
     if x.device().is_cpu() && x.dtype() == DType::F32 {
         x.contiguous()?.apply_op2(&a.contiguous()?, Inner)
     } else {
-        x.matmul(&a.t()?)
+        // The adapter stays in f32 beside weights of fewer digits.
+        x.to_dtype(a.dtype())?.matmul(&a.t()?)
     }
 }
 
@@ -24,7 +25,7 @@ pub fn add_low_rank(y: &Tensor, u: &Tensor, b: &Tensor, scale: f64) -> Result<Te
     if y.device().is_cpu() && y.dtype() == DType::F32 {
         y.contiguous()?.apply_op3(&u.contiguous()?, &b.contiguous()?, Outer(scale as f32))
     } else {
-        add_scaled(y, &u.matmul(&b.t()?)?, scale)
+        add_scaled(y, &u.matmul(&b.t()?)?.to_dtype(y.dtype())?, scale)
     }
 }
 

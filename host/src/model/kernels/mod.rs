@@ -18,6 +18,7 @@ mod rope;
 mod slices;
 mod threads;
 mod tile;
+mod transpose;
 
 pub use add::add_scaled;
 pub use attention::{Heads, Look, Seen, attend, causal_attention};

@@ -7,6 +7,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::tile::COLUMNS;
+use super::transpose::{SQUARE, transpose};
 use crate::model::weights::Numbers;
 
 /// A matrix `W [out, in]`: panel `p` holds `W[32 p + j][i]` at `i * 32 + j`, zeros beyond the last row.
@@ -65,36 +66,35 @@ impl Right for Transposed<'_> {
         scratch.resize(depth.len() * COLUMNS, 0.0);
         let columns = at * COLUMNS..((at + 1) * COLUMNS).min(self.0.inner);
         match &self.0.numbers {
-            Numbers::F32(all) => turn(scratch, all, self.0.inner, columns, depth, |v| v),
-            Numbers::F16(all) => turn(scratch, all, self.0.inner, columns, depth, f16::to_f32),
-            Numbers::Bf16(all) => turn(scratch, all, self.0.inner, columns, depth, bf16::to_f32),
+            Numbers::F32(all) => turn(scratch, all, self.0.inner, columns, depth, |from, to| to.copy_from_slice(from)),
+            Numbers::F16(all) => {
+                turn(scratch, all, self.0.inner, columns, depth, |from, to| from.convert_to_f32_slice(to))
+            }
+            Numbers::Bf16(all) => turn(scratch, all, self.0.inner, columns, depth, |from, to| widen(from, to)),
         }
         scratch
     }
 }
 
 /// Rows `depth` and `columns` of `W`, row after row, from its panels.
-#[inline(always)]
-fn turn<T: Copy>(
+fn turn<T>(
     to: &mut [f32],
     panels: &[T],
     inner: usize,
     columns: Range<usize>,
     depth: Range<usize>,
-    widen: impl Fn(T) -> f32,
+    wide: impl Fn(&[T], &mut [f32]),
 ) {
+    let (mut square, mut turned) = ([0f32; SQUARE], [0f32; SQUARE]);
     let mut row = depth.start;
     while row < depth.end {
         let (panel, first) = (row / COLUMNS, row % COLUMNS);
         let count = (COLUMNS - first).min(depth.end - row);
-        let to = &mut to[(row - depth.start) * COLUMNS..][..count * COLUMNS];
         let from = &panels[(panel * inner + columns.start) * COLUMNS..][..columns.len() * COLUMNS];
-        let (from, _) = from.as_chunks::<COLUMNS>();
-        for (at, to) in to.as_chunks_mut::<COLUMNS>().0.iter_mut().enumerate() {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = widen(from[first + at]);
-            }
-        }
+        wide(from, &mut square[..from.len()]);
+        transpose(&square, &mut turned);
+        let to = &mut to[(row - depth.start) * COLUMNS..][..count * COLUMNS];
+        to.copy_from_slice(&turned[first * COLUMNS..][..count * COLUMNS]);
         row += count;
     }
 }

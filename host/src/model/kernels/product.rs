@@ -48,20 +48,23 @@ fn fill<W: Right>(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weigh
     let count = out.div_ceil(COLUMNS);
     let target = Target::unwritten(result, out);
     let blocks = inner.div_ceil(DEPTH);
-    // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight.
-    let parts = (4 * rayon::current_num_threads()).min(count);
+    // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight. Where
+    // rows of `x` are long, fewer: each part reads all of them.
+    let threads = rayon::current_num_threads();
+    let parts = if inner > LONG { (count / 4).max(threads) } else { 4 * threads }.min(4 * threads).min(count);
     (0..parts).into_par_iter().for_each(|part| {
         let panels = part * count / parts..(part + 1) * count / parts;
-        let mut scratch = Vec::new();
+        let (mut scratch, mut apart) = (Vec::new(), Vec::new());
         for row in (0..rows).step_by(W::HEIGHT) {
             let height = W::HEIGHT.min(rows - row);
             for block in 0..blocks {
                 let (depth, end) = (block * inner / blocks, (block + 1) * inner / blocks);
+                let rows = Strided { numbers: &x[row * inner + depth..], stride: inner };
+                let a = if inner.is_multiple_of(PAGE) { packed(rows, height, end - depth, &mut apart) } else { rows };
                 for panel in panels.clone() {
                     let column = panel * COLUMNS;
                     let start = if depth > 0 { Start::Held } else { Start::Zero };
                     let bias = bias.filter(|_| end == inner).map(|bias| &bias[column..column + COLUMNS]);
-                    let a = Strided { numbers: &x[row * inner + depth..], stride: inner };
                     let b = Strided { numbers: weight.block(panel, depth..end, &mut scratch), stride: COLUMNS };
                     let sizes = [height, end - depth, COLUMNS.min(out - column)];
                     // SAFETY: `result` is borrowed by `target` until the end of this function, and each part
@@ -71,6 +74,22 @@ fn fill<W: Right>(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weigh
             }
         }
     });
+}
+
+/// Rows of `x` that are longer than this are not read again for a few columns.
+const LONG: usize = 2048;
+
+/// Numbers that lie at the same place of the first cache: rows this far apart push each other out of it.
+const PAGE: usize = 1024;
+
+/// A copy of some rows that lie apart in the cache.
+fn packed<'a>(from: Strided<'_>, height: usize, depth: usize, to: &'a mut Vec<f32>) -> Strided<'a> {
+    let stride = depth + 16;
+    to.resize(height * stride, 0.0);
+    for (row, to) in to.chunks_mut(stride).enumerate().take(height) {
+        to[..depth].copy_from_slice(&from.numbers[row * from.stride..][..depth]);
+    }
+    Strided { numbers: to, stride }
 }
 
 impl CustomOp1 for Product {

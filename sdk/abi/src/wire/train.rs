@@ -461,7 +461,8 @@ pub struct EarlyStop {
 /// What a fine-tune gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainReply {
-    /// Goes into [`Organism::adapters`] (LoRA), [`Organism::model`] (full) or an intervention (steering).
+    /// Goes into [`Organism::adapters`] (LoRA; of several adapters with `/NAME` behind it), [`Organism::model`] (full) or
+    /// an intervention (steering)
     pub weights: String,
     /// Mean loss over the first tenth of the steps, nats per labelled token.
     pub first_loss: f64,
