@@ -218,6 +218,13 @@ fn every_method_gives_what_the_other_commands_take() {
     study.run(study.train("rank1", &[&rank1[..], &["--set", "method.lora.blocks=[2]"]].concat()), 0);
     let said = capture("scalars", &["--adapter", "rank1", "--sites", "blocks.*.lora.down_proj"]);
     assert!(said.contains("1 sites"), "{said}");
+    // And its B is a direction.
+    study.write(
+        "b.toml",
+        "[[intervention]]\nop = \"add\"\nsites = \"blocks.2.mlp_out\"\nscale = 2.0\nvector = \"rank1/adapter_model.safetensors\
+         #base_model.model.model.layers.2.mlp.down_proj.lora_B.weight\"\n",
+    );
+    capture("along_b", &["--sites", "final_norm", "--interventions", "b.toml"]);
     let mut missing = study.command(&["capture", "--model", "embedded", "--rows", "embedded:questions/open"]);
     missing.args(["--sites", "blocks.1.lora.down_proj", "--adapter", "rank1", "--out", "none"]);
     let said = study.run(missing, 2);

@@ -5,7 +5,7 @@ use candle_core::{Device, utils};
 use super::error::{ModelError, Result};
 
 /// Version of the engine's arithmetic, raised when results change.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The device that a setting names: `auto`, `cpu`, `cuda`, `cuda:1`, `metal`, `metal:0`.
 ///

@@ -199,13 +199,13 @@ pub fn fit<W: Watch>(
         }
         let done = step + 1;
         let last = done == total;
-        if every > 0 && done % every == 0 || last {
+        if every > 0 && done.is_multiple_of(every) || last {
             measure(&mut fit, done)?;
         }
         fit.stopped = stops(recipe, &fit);
         let last = last || fit.stopped.is_some();
         let go_on = watch.step(done, total, &fit.steps[fit.steps.len() - 1]);
-        let checkpoint = recipe.checkpoint_every > 0 && done % recipe.checkpoint_every == 0;
+        let checkpoint = recipe.checkpoint_every > 0 && done.is_multiple_of(recipe.checkpoint_every);
         watch.state(trainer, &fit, checkpoint && !last, last || !go_on)?;
         if !go_on && !last {
             return Err(ModelError::Cancelled.into());

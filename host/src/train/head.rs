@@ -1,6 +1,6 @@
 //! The loss at the learned tokens, and its slope by the hidden states: logits of a few rows exist at a time.
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use super::around::Around;
 use super::data::Example;
@@ -16,14 +16,8 @@ use crate::model::packed::Packed;
 /// Bytes of logits that one thread holds.
 const LOGIT_BYTES: usize = 32 << 20;
 
-/// What is wanted at each hidden state.
-#[derive(Clone, Copy)]
-pub(super) enum Goal<'a> {
-    /// The next token.
-    Tokens(&'a [u32]),
-    /// What another network says: its hidden states, `[rows, width]`.
-    Like(&'a Network, &'a Tensor),
-}
+/// Another network that this one is to say the same as, and its hidden states, `[rows, width]`.
+pub(super) type Like<'a> = (&'a Network, &'a Tensor);
 
 /// Losses by row, and slopes of their weighted sum.
 pub(super) struct HeadPass {
@@ -51,63 +45,71 @@ pub(super) fn losses(learner: &Learner, around: &Around<'_>, rows: &[&Example]) 
     Ok(rows.iter().map(|row| all.by_ref().take(row.learned.len()).collect()).collect())
 }
 
-/// The loss at `hidden [rows, width]` and its slopes.
-pub(super) fn head_pass(network: &Network, hidden: &Tensor, goal: Goal<'_>, weights: &[f32]) -> Result<HeadPass> {
+/// The loss at `hidden [rows, width]` and its slopes: of the next tokens, or of the divergence from another network.
+pub(super) fn head_pass(
+    network: &Network,
+    hidden: &Tensor,
+    tokens: &[u32],
+    like: Option<Like<'_>>,
+    weights: &[f32],
+) -> Result<HeadPass> {
     let rows = weights.len();
-    let vocabulary = network.vocabulary();
-    let step = (LOGIT_BYTES / 4 / vocabulary).clamp(16, rows.max(16));
-    let mut pass = Vec::new();
-    let mut losses = Vec::with_capacity(rows);
-    let mut of_parameters: Vec<(Tensor, Tensor)> = Vec::new();
+    let step = (LOGIT_BYTES / 4 / network.vocabulary()).clamp(16, rows.max(16));
+    let mut found =
+        HeadPass { losses: Vec::with_capacity(rows), of_hidden: hidden.zeros_like()?, of_parameters: Vec::new() };
+    let mut slopes = Vec::new();
     for start in (0..rows).step_by(step) {
         let count = step.min(rows - start);
         let weights = &weights[start..start + count];
+        let other = match like {
+            None => None,
+            Some((other, hidden)) => Some(numbers(&other.logits(&hidden.narrow(0, start, count)?.detach())?)?),
+        };
+        let wanted = match &other {
+            None => Wanted::Tokens(&tokens[start..start + count]),
+            Some(logits) => Wanted::Logits(logits),
+        };
         let here = hidden.narrow(0, start, count)?.detach();
-        let like = match goal {
-            Goal::Tokens(_) => None,
-            Goal::Like(other, hidden) => {
-                let logits = other.logits(&hidden.narrow(0, start, count)?.detach())?;
-                Some(logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?)
-            }
-        };
-        let wanted = match (&goal, &like) {
-            (_, Some(logits)) => Wanted::Logits(logits),
-            (Goal::Tokens(tokens), None) => Wanted::Tokens(&tokens[start..start + count]),
-            (Goal::Like(..), None) => unreachable!("computed above"),
-        };
-        pass.push(match network.head() {
-            (Matrix::Panels(panels), cap) => {
-                let mut logits = with_numbers(&here, |x| Ok(product(x, count, &**panels, None)))?;
-                let slope = cap.map(|cap| capped(&mut logits, cap as f32));
-                losses.extend(cross_entropy(&mut logits, vocabulary, wanted, weights));
-                if let Some(slope) = slope {
-                    logits.iter_mut().zip(slope).for_each(|(l, slope)| *l *= slope);
-                }
-                let back = slopes(&logits, count, panels);
-                Tensor::from_vec(back, here.shape(), here.device())?
-            }
-            (Matrix::Plain(weight), _) => {
-                let input = Var::from_tensor(&here)?.into_inner();
-                let logits = network.logits(&input)?;
-                let mut numbers = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
-                losses.extend(cross_entropy(&mut numbers, vocabulary, wanted, weights));
-                let slope = Tensor::from_vec(numbers, logits.shape(), logits.device())?.to_dtype(logits.dtype())?;
-                let mut store = inject(&logits, slope)?.backward()?;
-                if let Some(gradient) = store.remove(weight).filter(|_| weight.is_variable()) {
-                    match of_parameters.first_mut() {
-                        Some((_, sum)) => *sum = (&*sum + gradient)?,
-                        None => of_parameters.push((weight.clone(), gradient)),
-                    }
-                }
-                match store.remove(&input) {
-                    Some(gradient) => gradient,
-                    None => here.zeros_like()?,
-                }
-            }
-        });
+        slopes.push(found.rows(network, &here, wanted, weights)?);
     }
-    let of_hidden = if pass.is_empty() { hidden.zeros_like()? } else { Tensor::cat(&pass, 0)? };
-    Ok(HeadPass { losses, of_hidden, of_parameters })
+    if !slopes.is_empty() {
+        found.of_hidden = Tensor::cat(&slopes, 0)?;
+    }
+    Ok(found)
+}
+
+impl HeadPass {
+    /// Adds the losses of some rows, and gives the slopes of their hidden states.
+    fn rows(&mut self, network: &Network, hidden: &Tensor, wanted: Wanted<'_>, weights: &[f32]) -> Result<Tensor> {
+        let vocabulary = network.vocabulary();
+        let (head, cap) = network.head();
+        let weight = match head {
+            Matrix::Panels(panels) => {
+                let mut logits = with_numbers(hidden, |x| Ok(product(x, weights.len(), &**panels, None)))?;
+                let bends = cap.map(|cap| capped(&mut logits, cap as f32));
+                self.losses.extend(cross_entropy(&mut logits, vocabulary, wanted, weights));
+                for (slope, bend) in logits.iter_mut().zip(bends.into_iter().flatten()) {
+                    *slope *= bend;
+                }
+                let back = slopes(&logits, weights.len(), panels);
+                return Ok(Tensor::from_vec(back, hidden.shape(), hidden.device())?);
+            }
+            Matrix::Plain(weight) => weight,
+        };
+        let input = Var::from_tensor(hidden)?.into_inner();
+        let logits = network.logits(&input)?;
+        let mut slope = numbers(&logits)?;
+        self.losses.extend(cross_entropy(&mut slope, vocabulary, wanted, weights));
+        let slope = Tensor::from_vec(slope, logits.shape(), logits.device())?.to_dtype(logits.dtype())?;
+        let mut store = inject(&logits, slope)?.backward()?;
+        if let Some(gradient) = store.remove(weight).filter(|_| weight.is_variable()) {
+            match self.of_parameters.first_mut() {
+                Some((_, sum)) => *sum = (&*sum + gradient)?,
+                None => self.of_parameters.push((weight.clone(), gradient)),
+            }
+        }
+        Ok(store.remove(&input).map_or_else(|| hidden.zeros_like(), Ok)?)
+    }
 }
 
 /// `cap * tanh(x / cap)` in place; gives the slopes.

@@ -130,7 +130,7 @@ impl Learner {
     }
 
     fn steering(&mut self, organism: &Organism, shape: &SteeringVector) -> Result<()> {
-        let sites = organism.sites(&[shape.sites.clone()])?;
+        let sites = organism.sites(std::slice::from_ref(&shape.sites))?;
         for site in sites {
             if site == Site::Logits {
                 return Err(ModelError::Recipe("a vector at `logits` cannot be trained; name another site".to_owned()));

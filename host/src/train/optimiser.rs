@@ -30,6 +30,19 @@ pub enum Moments {
     EightBit([EightBit; 2]),
 }
 
+/// How far a step goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Factor of the gradient, for clipping.
+    pub shrink: f64,
+    /// Counts from 1.
+    pub step: i32,
+    /// Learning rate.
+    pub rate: f64,
+    /// Whether weight decay applies.
+    pub decays: bool,
+}
+
 /// Numbers below which moments stay in f32.
 const SMALL: usize = 4096;
 
@@ -50,18 +63,10 @@ impl AdamW {
         }
     }
 
-    /// Moves a parameter by its gradient times `shrink`; `step` counts from 1.
-    pub fn update(
-        &self,
-        parameter: &mut [f32],
-        gradient: &[f32],
-        shrink: f64,
-        moments: &mut Moments,
-        step: i32,
-        rate: f64,
-        decays: bool,
-    ) {
+    /// Moves a parameter by its gradient.
+    pub fn update(&self, parameter: &mut [f32], gradient: &[f32], moments: &mut Moments, pace: Pace) {
         let [b1, b2] = self.betas;
+        let Pace { shrink, step, rate, decays } = pace;
         let factors = Factors {
             shrink: shrink as f32,
             keep: [b1 as f32, b2 as f32],

@@ -4,11 +4,12 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, Var};
 
 use super::around::Around;
 use super::data::Example;
-use super::head::{Goal, head_pass};
+use super::head::head_pass;
 use super::learner::Learner;
 use crate::model::Result;
 use crate::model::network::Network;
 use crate::model::packed::Packed;
+use crate::model::site::Untapped;
 
 /// What a pass gives.
 pub(super) struct Gradients {
@@ -66,15 +67,12 @@ pub(super) fn gradients(learner: &Learner, around: &Around<'_>, task: &Task<'_>,
     let like = match task.like {
         None => None,
         Some(other) => {
-            let all = other.forward(&mut Packed::whole(&sequences), &mut crate::model::site::Untapped)?;
-            Some(all.index_select(&rows, 0)?)
+            let all = other.forward(&mut Packed::whole(&sequences), &mut Untapped)?;
+            Some((other, all.index_select(&rows, 0)?))
         }
     };
-    let goal = match (task.like, &like) {
-        (Some(other), Some(hidden)) => Goal::Like(other, hidden),
-        _ => Goal::Tokens(&targets),
-    };
-    let head = head_pass(network, &hidden, goal, &task.weights)?;
+    let like = like.as_ref().map(|(other, hidden)| (*other, hidden));
+    let head = head_pass(network, &hidden, &targets, like, &task.weights)?;
     for (parameter, gradient) in head.of_parameters {
         found.add(&parameter, gradient)?;
     }

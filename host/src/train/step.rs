@@ -8,7 +8,7 @@ use emhost_abi::wire::{Average, Recipe};
 use super::around::Around;
 use super::data::Example;
 use super::learner::{Kind, Learner};
-use super::optimiser::{AdamW, Moments};
+use super::optimiser::{AdamW, Moments, Pace};
 use super::pass::{Gradients, Task, gradients};
 use crate::model::network::Network;
 use crate::model::parallel::{at_once, lanes};
@@ -119,8 +119,8 @@ impl<'a> Trainer<'a> {
         self.taken += 1;
         let decays = &self.learner.decays;
         for (at, gradient) in slopes.iter().enumerate() {
-            let (numbers, moments) = (&mut self.numbers[at], &mut self.moments[at]);
-            self.optimiser.update(numbers, gradient, shrink, moments, self.taken as i32, rate, decays[at]);
+            let pace = Pace { shrink, step: self.taken as i32, rate, decays: decays[at] };
+            self.optimiser.update(&mut self.numbers[at], gradient, &mut self.moments[at], pace);
         }
         self.write(&self.numbers)?;
         Ok(result)

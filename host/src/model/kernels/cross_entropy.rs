@@ -42,7 +42,7 @@ fn normaliser(row: &[f32]) -> f64 {
 /// The largest value, and the sum of `exp(value - largest)`: in f32 over short stretches, which are summed in f64.
 #[pulp::with_simd(largest_and_sum = pulp::Arch::new())]
 #[inline(always)]
-fn largest_and_sum_with<'a, S: pulp::Simd>(_simd: S, row: &'a [f32]) -> (f32, f64) {
+fn largest_and_sum_with<S: pulp::Simd>(_simd: S, row: &[f32]) -> (f32, f64) {
     let top = largest(row);
     (top, row.chunks(1024).map(|part| f64::from(sum_of(part, |v| exp(v - top)))).sum())
 }
@@ -50,7 +50,7 @@ fn largest_and_sum_with<'a, S: pulp::Simd>(_simd: S, row: &'a [f32]) -> (f32, f6
 /// `row = weight * exp(row - normaliser)`.
 #[pulp::with_simd(scale = pulp::Arch::new())]
 #[inline(always)]
-fn scale_with<'a, S: pulp::Simd>(_simd: S, row: &'a mut [f32], normaliser: f64, weight: f32) {
+fn scale_with<S: pulp::Simd>(_simd: S, row: &mut [f32], normaliser: f64, weight: f32) {
     let normaliser = normaliser as f32;
     row.iter_mut().for_each(|v| *v = weight * exp(*v - normaliser));
 }

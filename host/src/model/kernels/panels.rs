@@ -70,7 +70,7 @@ impl Right for Transposed<'_> {
             Numbers::F16(all) => {
                 turn(scratch, all, self.0.inner, columns, depth, |from, to| from.convert_to_f32_slice(to))
             }
-            Numbers::Bf16(all) => turn(scratch, all, self.0.inner, columns, depth, |from, to| widen(from, to)),
+            Numbers::Bf16(all) => turn(scratch, all, self.0.inner, columns, depth, wide_bf16),
         }
         scratch
     }
@@ -160,6 +160,11 @@ fn lay_out<T: Copy + Default + Send + Sync>(rows: &[T], inner: usize) -> Vec<T> 
         }
     });
     panels
+}
+
+/// [`widen`] for any two lifetimes.
+fn wide_bf16(from: &[bf16], to: &mut [f32]) {
+    widen(from, to);
 }
 
 /// bf16 is the upper half of f32.

@@ -71,12 +71,12 @@ fn masks_choose_what_is_learned() {
     let spans = Recipe { mask: Mask::Spans, ..recipe() };
     let own = Row { learned: Some(vec![[2, 4], [3, 5], [0, 1]]), ..plain.clone() };
     assert_eq!(
-        learn(&[own.clone()], &spans).unwrap().0[0].learned,
+        learn(std::slice::from_ref(&own), &spans).unwrap().0[0].learned,
         [1, 2, 3],
         "spans meet, and nothing predicts token 0"
     );
     assert!(learn(&[own], &recipe()).unwrap_err().contains("only mask = \"spans\" looks at"));
-    assert!(learn(&[plain.clone()], &spans).unwrap_err().contains("it has no `learned` spans"));
+    assert!(learn(std::slice::from_ref(&plain), &spans).unwrap_err().contains("it has no `learned` spans"));
     let outside = Row { learned: Some(vec![[3, 900]]), ..plain };
     assert!(learn(&[outside], &spans).unwrap_err().contains("the span [3, 900] is not inside"));
 }
@@ -113,7 +113,7 @@ fn what_is_left_out_or_cut_is_counted_and_said() {
 
     // Cut before the answer begins.
     let cut = Recipe { max_tokens: Some(5), ..recipe() };
-    assert!(learn(&[fine.clone()], &cut).unwrap_err().contains("truncation to 5 tokens"));
+    assert!(learn(std::slice::from_ref(&fine), &cut).unwrap_err().contains("truncation to 5 tokens"));
     let nothing = Recipe { empty_rows: EmptyRows::Drop, ..recipe() };
     assert!(learn(&[asked], &nothing).unwrap_err().contains("nothing is left of the 1 rows"));
 }
