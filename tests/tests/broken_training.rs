@@ -178,6 +178,17 @@ fn broken_recipes() {
             a.lora("[[interventions]]\nop = \"add\"\nsites = \"embed\"\nvector = \"none.safetensors#v\"");
         }),
         ("a model that is not there", 2, &["nosuch/model"], |a| a.model = "nosuch/model".to_owned()),
+        ("a number that is none", 2, &["`sam` is not a finite number"], |a| a.option("sam = nan")),
+        ("no patience", 2, &["early_stop.steps and patience"], |a| {
+            a.option("early_stop = { loss_below = 0.1, steps = 0 }");
+        }),
+        ("a huge batch", 2, &["batch_rows and accumulate"], |a| {
+            a.replace("batch_rows = 2", "batch_rows = 4611686018427387904");
+        }),
+        ("a warm-up without end", 2, &["warmup_steps is 9", "4 steps"], |a| a.option("warmup_steps = 9")),
+        ("weights that are no numbers", 4, &["the weight after it at step 0", "rows 00000"], |a| {
+            a.set("learning_rate=1e39")
+        }),
         ("a loss that is no number", 4, &["at step", "rows 00000"], |a| a.set("learning_rate=1e30")),
     ]);
 }

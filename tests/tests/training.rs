@@ -162,6 +162,10 @@ fn another_fine_tune_in_the_same_folder_is_refused_by_what_differs() {
     same(&before, &study.files("out"));
     let said = study.run(study.train("out", &["--force"]), 0);
     assert!(said.contains("12 steps"), "{said}");
+    let before = study.files("out");
+    let said = study.run(study.train("out", &["--force", "--adapter", "out"]), 2);
+    assert!(said.contains("reads out, which lies inside"), "{said}");
+    same(&before, &study.files("out"));
 }
 
 #[test]

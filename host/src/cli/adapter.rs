@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::CliError;
 use super::terminal::{print, table};
 use crate::model::adapter::{Adapter, Merge, Selection, merge};
-use crate::model::config::Config;
+use crate::model::config::{Config, Family};
 use crate::model::files::Files;
 use crate::model::intervene::read_vector;
 use crate::model::{Device, ModelError};
@@ -111,6 +111,12 @@ pub(super) fn run(args: AdapterArgs) -> Result<(), CliError> {
             written(&adapter, &out, count, &format!("times {by}"))
         }
         AdapterCommand::ProjectOut { from, only, vector, renormalise, out } => {
+            let config = Config::read(&Files::find(&from.model)?)?;
+            if matches!(config.family, Family::Gemma2 | Family::Gemma3) {
+                let problem = "in Gemma a norm with weights stands between these projections and the residual stream, so \
+                               that B's columns are no directions of it";
+                return Err(ModelError::Change(problem.to_owned()).into());
+            }
             let mut adapter = from.read()?;
             let count = adapter.project_out(&only.selection(), &read_vector(&vector)?, renormalise)?;
             written(&adapter, &out, count, "without the direction")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use emhost_abi::wire::{Organism as Named, Recipe, Rows};
+use emhost_abi::wire::{Method, Organism as Named, Recipe, Rows};
 use serde_json::{Map, Value, json};
 
 use super::args::CliError;
@@ -55,10 +55,11 @@ shows what else can be:
   Without these lines none of it is done:
   held_out = { share = 0.1, every = 50 }       # or rows = { source = { name = \"other.jsonl\" } }
   early_stop = { loss_below = 0.01, steps = 5 } # or patience = 3 held-out measurements
-  kl = { weight = 1.0 }               # stay close to the model before; rows = ..., batch_rows = 8
+  kl = { weight = 1.0 }               # + weight * KL(before || now), averaged as the loss is; before: the model
+                                      # with --adapter, without `start` and interventions; rows, batch_rows = 8
 
   What learns, one of:
-  method = \"full\"                     # every weight, above all tables; written in the checkpoint's own type
+  method = \"full\"                     # every weight, above all tables; written as bf16 where config.json says so, else f32
   [method.steering]                   # vectors at sites = \"blocks.24.mlp_out\", times alpha = 1.0
   [method.adapters.NAME]              # several times: several adapters at once, each as below
   [method.lora]
@@ -111,7 +112,7 @@ pub struct TrainArgs {
     /// Print what would be done and do nothing else
     #[arg(long)]
     explain: bool,
-    /// Remove a fine-tune that is there and begin anew
+    /// Remove the folder of a fine-tune that is there, with all that is in it, and begin anew
     #[arg(long)]
     force: bool,
     /// Print the result's description as one line of JSON
@@ -151,7 +152,18 @@ pub(super) fn run(args: TrainArgs, settings: &Settings) -> Result<(), CliError> 
     let Some(out) = args.out.filter(|_| !only_shown) else { return Ok(()) };
     let folder = TrainingFolder::new(&out);
     if args.force {
-        folder.clear()?;
+        let starts = match &job.recipe.method {
+            Method::Lora(shape) => vec![shape.start.as_ref()],
+            Method::Adapters(shapes) => shapes.values().map(|shape| shape.start.as_ref()).collect(),
+            Method::Full | Method::Steering(_) => Vec::new(),
+        };
+        let vectors = job.recipe.interventions.iter().filter_map(|edit| edit.vector.as_ref());
+        let used = [&args.model, &args.data]
+            .into_iter()
+            .chain(&args.adapter)
+            .chain(starts.into_iter().flatten())
+            .chain(vectors);
+        folder.clear(&used.map(|name| PathBuf::from(name.split('#').next().unwrap_or(name))).collect::<Vec<_>>())?;
     }
     folder.check(&job)?;
     let interrupt = Interrupt::watch()
@@ -223,6 +235,10 @@ fn explain(job: &Job) -> String {
 fn read(path: &Path, set: &[String]) -> Result<Recipe, RunError> {
     let refuse = |problem: String| RunError::Recipe { path: path.to_owned(), problem };
     let text = std::fs::read_to_string(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+    let table: toml::Table = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
+    if let Some(name) = not_finite(&toml::Value::Table(table.clone())) {
+        return Err(refuse(format!("`{name}` is not a finite number")));
+    }
     let mut recipe: Map<String, Value> = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let from_here = |name: &mut Value| {
@@ -243,4 +259,16 @@ fn read(path: &Path, set: &[String]) -> Result<Recipe, RunError> {
     recipe = recipe_value.as_object().cloned().unwrap_or_default();
     set.iter().try_for_each(|assignment| assign(&mut recipe, assignment))?;
     serde_json::from_value(Value::Object(recipe)).map_err(|e| refuse(e.to_string()))
+}
+
+/// The name of a number that is infinite or none at all; JSON would drop it.
+fn not_finite(value: &toml::Value) -> Option<String> {
+    let inside =
+        |name: &str, value| not_finite(value).map(|found| format!("{name}.{found}").trim_end_matches('.').to_owned());
+    match value {
+        toml::Value::Float(number) => (!number.is_finite()).then(String::new),
+        toml::Value::Table(table) => table.iter().find_map(|(name, value)| inside(name, value)),
+        toml::Value::Array(list) => list.iter().find_map(not_finite),
+        _ => None,
+    }
 }

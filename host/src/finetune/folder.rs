@@ -12,7 +12,7 @@ use super::identity::differences;
 use super::job::Job;
 use super::{resume, tables};
 use crate::run::RunError;
-use crate::store::{StoreError, publish_new_folder, write_atomic, write_table};
+use crate::store::{StoreError, publish_new_folder, remove_folder, write_atomic, write_table};
 use crate::train::{DataReport, Fit, Step, Trainer, Watch, fit};
 
 /// Files below `training/`.
@@ -87,20 +87,26 @@ impl TrainingFolder {
                 ))
             }
             Err(_) if !self.path.exists() => Ok(()),
-            Err(_)
-                if self.path.is_dir() && fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none()) =>
-            {
-                Ok(())
-            }
+            Err(_) if self.is_untouched() => Ok(()),
             Err(_) => refuse("something else is there; choose another --out".to_owned()),
         }
     }
 
-    /// Removes a fine-tune that is there, and nothing else.
-    pub fn clear(&self) -> Result<(), RunError> {
-        if self.inside(IDENTITY).is_file() {
-            fs::remove_dir_all(&self.path).map_err(|e| StoreError::io("remove", &self.path, e))?;
+    /// Removes the folder of a fine-tune with all that is in it; an error where something of `used` lies inside.
+    pub fn clear(&self, used: &[PathBuf]) -> Result<(), RunError> {
+        if !self.inside(IDENTITY).is_file() {
+            return Ok(());
         }
+        let whole = |path: &Path| fs::canonicalize(path).ok();
+        let own = whole(&self.path);
+        if let Some(path) =
+            used.iter().find(|path| whole(path).zip(own.clone()).is_some_and(|(p, own)| p.starts_with(own)))
+        {
+            let (out, path) = (self.path.display(), path.display());
+            let message = format!("remove {out}: this fine-tune reads {path}, which lies inside; choose another --out");
+            return Err(RunError::Failure(emhost_abi::Failure::new(emhost_abi::kind::INPUT, message)));
+        }
+        remove_folder(&self.path)?;
         Ok(())
     }
 
@@ -125,7 +131,12 @@ impl TrainingFolder {
     ) -> Result<Finished, RunError> {
         self.check(job)?;
         if let Some(finished) = self.finished()? {
-            return Ok(finished);
+            let files = job.learner.file_names();
+            let Some(gone) = files.iter().find(|name| !self.path.join(name).is_file()) else { return Ok(finished) };
+            let (path, gone) = (self.path.display(), gone.display());
+            let message =
+                format!("use {path}: the fine-tune is finished, but `{gone}` is gone; begin anew with --force");
+            return Err(RunError::Failure(emhost_abi::Failure::new(emhost_abi::kind::INPUT, message)));
         }
         write_atomic(&self.inside(IDENTITY), &json(&self.inside(IDENTITY), &job.identity)?)?;
         self.table("rows", tables::rows(job)?)?;
@@ -147,6 +158,17 @@ impl TrainingFolder {
         write_atomic(&self.inside(SUMMARY), &json(&self.inside(SUMMARY), &finished)?)?;
         let _ = fs::remove_file(self.inside(RESUME));
         Ok(finished)
+    }
+
+    /// Nothing is there but what a fine-tune leaves that was killed at its beginning.
+    fn is_untouched(&self) -> bool {
+        let only = |folder: &Path, fits: &dyn Fn(&str) -> bool| {
+            let Ok(mut entries) = fs::read_dir(folder) else { return false };
+            entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(fits)))
+        };
+        only(&self.path, &|name| name == "training")
+            && (!self.inside("").exists()
+                || only(&self.inside(""), &|name| name.starts_with('.') && name.contains(".tmp-")))
     }
 
     fn inside(&self, name: &str) -> PathBuf {

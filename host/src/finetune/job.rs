@@ -1,8 +1,9 @@
 //! A fine-tune with everything that it needs in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use emhost_abi::wire::{EditOp, Method, Recipe, Row};
+use emhost_abi::wire::{EditOp, Mask, Method, Recipe, Row};
 use serde_json::{Value, json};
 
 use super::identity::file_digest;
@@ -71,13 +72,25 @@ impl Job {
             (load(&inputs)?, Default::default())
         };
         let (rows, held_rows) = split(inputs.rows, &recipe)?;
-        let tokenise = |rows: &[Row]| examples(rows, &organism, &recipe);
-        let (rows, report) = tokenise(&rows)?;
-        let (held_out, held_report) = if held_rows.is_empty() { Default::default() } else { tokenise(&held_rows)? };
+        let (rows, report) = examples(&rows, &organism, &recipe)?;
+        if let Mask::Marker { text } = &recipe.mask
+            && report.marked == 0
+        {
+            let problem = format!("no assistant turn of the {} rows has the marker {text:?}", report.rows);
+            return Err(ModelError::Recipe(problem).into());
+        }
+        let (held_out, held_report) = match held_rows.as_slice() {
+            [] => Default::default(),
+            held => examples(held, &organism, &recipe)?,
+        };
         let (close_to, kl_digest) = match recipe.kl.as_ref().and_then(|kl| kl.rows.as_ref()) {
             None => (None, None),
             Some(named) => {
-                let (rows, report) = tokenise(&rows::load(named)?)?;
+                // The assistant's turns, where the rows that are learned have marks or spans of their own.
+                let own = matches!(recipe.mask, Mask::All | Mask::Assistant);
+                let mask = if own { recipe.mask.clone() } else { Mask::Assistant };
+                let recipe = Recipe { mask, ..recipe.clone() };
+                let (rows, report) = examples(&rows::load(named)?, &organism, &recipe)?;
                 (Some(rows), Some(report.digest))
             }
         };
@@ -90,12 +103,7 @@ impl Job {
         let interventions =
             interventions(&organism, &recipe, &rows, &held_out, close_to.as_deref().unwrap_or_default())?;
         let learner = Learner::new(&organism, &recipe, weights)?;
-        let starts: Vec<_> = match &recipe.method {
-            Method::Lora(shape) => shape.start.iter().collect(),
-            Method::Adapters(shapes) => shapes.values().filter_map(|shape| shape.start.as_ref()).collect(),
-            Method::Full | Method::Steering(_) => Vec::new(),
-        };
-        let starts = starts.into_iter().map(|start| file_digest(start)).collect::<Result<Vec<_>, _>>()?;
+        let starts = start_digests(&recipe)?;
         let identity = json!({
             "model": organism.digest,
             "data": report.digest,
@@ -129,9 +137,21 @@ impl Job {
     }
 }
 
-/// The recipe without names of files, which other digests stand for: a folder may move.
-fn portable(recipe: &Recipe) -> Value {
-    let mut recipe = recipe.clone();
+/// Digests of the adapters that a recipe starts from, by the names of the new ones.
+pub fn start_digests(recipe: &Recipe) -> Result<BTreeMap<String, String>> {
+    let starts: Vec<(&str, &Option<String>)> = match &recipe.method {
+        Method::Lora(shape) => vec![("", &shape.start)],
+        Method::Adapters(shapes) => shapes.iter().map(|(name, shape)| (name.as_str(), &shape.start)).collect(),
+        Method::Full | Method::Steering(_) => Vec::new(),
+    };
+    let named = starts.into_iter().filter_map(|(name, start)| Some((name, start.as_ref()?)));
+    named.map(|(name, start)| Ok((name.to_owned(), file_digest(start)?))).collect()
+}
+
+/// The recipe without names of files, which digests stand for: a folder may move. Nor with what does not change the
+/// result.
+pub fn portable(recipe: &Recipe) -> Value {
+    let mut recipe = Recipe { recompute: false, ..recipe.clone() };
     match &mut recipe.method {
         Method::Lora(shape) => shape.start = None,
         Method::Adapters(shapes) => shapes.values_mut().for_each(|shape| shape.start = None),
@@ -182,6 +202,10 @@ fn interventions(
             let problem = "it cannot be active during training; add, project_out and replace can".to_owned();
             return Err(ModelError::Intervention { number, op: edit.op.name(), problem });
         }
+    }
+    if recipe.interventions.iter().flat_map(|edit| &edit.sites).any(|site| site.contains(".lora.")) {
+        let problem = "an intervention on the scalars of adapters cannot be active during training";
+        return Err(ModelError::Recipe(problem.to_owned()));
     }
     let strengths: Vec<f64> = all().map(|row| row.strength).collect();
     let resolved = Interventions::resolve(organism, &recipe.interventions, &strengths)?;

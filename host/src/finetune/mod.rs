@@ -7,4 +7,4 @@ mod resume;
 mod tables;
 
 pub use folder::{Finished, TrainingFolder};
-pub use job::{Inputs, Job};
+pub use job::{Inputs, Job, portable, start_digests};

@@ -1,7 +1,6 @@
 //! The state of an unfinished fine-tune in one file.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -9,6 +8,9 @@ use safetensors::tensor::{Dtype, View, serialize_to_file};
 
 use crate::store::{StoreError, write_through};
 use crate::train::{EightBit, Fit, Moments, Trainer};
+
+/// Name of the tensor whose bytes are what happened so far, as JSON.
+const FIT: &str = "fit";
 
 /// Parameters, moments and what happened so far.
 pub(super) struct State {
@@ -84,10 +86,11 @@ pub(super) fn save(path: &Path, trainer: &Trainer<'_>, fit: &Fit) -> Result<(), 
         }
     }
     let failed = |why: String| StoreError::Encode { path: path.to_owned(), why };
-    let fit = serde_json::to_string(fit).map_err(|e| failed(e.to_string()))?;
-    let header = HashMap::from([("fit".to_owned(), fit)]);
+    // Not in the header, which has a limit.
+    let fit = serde_json::to_vec(fit).map_err(|e| failed(e.to_string()))?;
+    columns.push((FIT.to_owned(), Column::bytes(&fit)));
     write_through(path, |unfinished| {
-        serialize_to_file(columns, Some(header), unfinished).map_err(|e| match e {
+        serialize_to_file(columns, None, unfinished).map_err(|e| match e {
             safetensors::SafeTensorError::IoError(e) => e,
             other => std::io::Error::other(other),
         })
@@ -102,11 +105,9 @@ pub(super) fn load(path: &Path, like: &Trainer<'_>) -> Result<Option<State>, Sto
     };
     let damaged = |why: String| StoreError::corrupt(path, why);
     let wrong = |e: safetensors::SafeTensorError| damaged(e.to_string());
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
-    let fit = metadata.metadata().as_ref().and_then(|entries| entries.get("fit"));
-    let fit = fit.ok_or_else(|| damaged("it says nothing of the steps that were taken".to_owned()))?;
-    let fit: Fit = serde_json::from_str(fit).map_err(|e| damaged(e.to_string()))?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(wrong)?;
+    let fit = tensors.tensor(FIT).map_err(wrong)?;
+    let fit: Fit = serde_json::from_slice(fit.data()).map_err(|e| damaged(e.to_string()))?;
     let floats = |name: String, length: usize| -> Result<Vec<f32>, StoreError> {
         let data = tensors.tensor(&name).map_err(wrong)?.data().to_vec();
         let numbers: Vec<f32> = data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();

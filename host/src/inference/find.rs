@@ -12,16 +12,19 @@ use crate::store::Stages;
 /// The files of a model and the folders of its adapters: PEFT folders, or what `train` left in `stages`.
 pub fn find(organism: &wire::Organism, stages: Option<&Stages>) -> Result<(Files, Vec<AdapterFolder>)> {
     let files = Files::find(&organism.model)?;
-    let adapter = |adapter: &String| {
-        let folder = match adapter.strip_prefix("stage:train/") {
-            Some(key) => {
-                let (key, inside) = key.split_once('/').unwrap_or((key, ""));
-                stages.and_then(|stages| stages.find_named("train", key)).map(|stage| stage.join(inside))
-            }
-            None => Some(PathBuf::from(adapter)),
-        };
-        let folder = folder.filter(|folder| folder.is_dir() && !adapter.contains(".."));
-        folder.map(|folder| AdapterFolder { folder }).ok_or_else(|| ModelError::Adapter(adapter.clone()))
-    };
+    let adapter = |adapter: &String| Ok(AdapterFolder { folder: adapter_folder(adapter, stages)? });
     Ok((files, organism.adapters.iter().map(adapter).collect::<Result<_>>()?))
+}
+
+/// The folder of an adapter: a PEFT folder, `stage:train/KEY` or a folder inside of that.
+pub fn adapter_folder(adapter: &str, stages: Option<&Stages>) -> Result<PathBuf> {
+    let folder = match adapter.strip_prefix("stage:train/") {
+        Some(key) => {
+            let (key, inside) = key.split_once('/').unwrap_or((key, ""));
+            let stage = stages.filter(|_| !inside.contains("..")).and_then(|stages| stages.find_named("train", key));
+            stage.map(|stage| stage.join(inside))
+        }
+        None => Some(PathBuf::from(adapter)),
+    };
+    folder.filter(|folder| folder.is_dir()).ok_or_else(|| ModelError::Adapter(adapter.to_owned()))
 }

@@ -11,7 +11,7 @@ mod steering;
 
 pub use capture::{CaptureTask, Columns};
 pub use explain::Plan;
-pub use find::find;
+pub use find::{adapter_folder, find};
 pub use sample::{SampleTask, Sampled};
 pub use score::{ScoreTask, Scores};
 pub use steering::{Steering, describe_firings};

@@ -8,7 +8,7 @@ use emhost_abi::wire::ModelInfo;
 use super::adapter::Adapter;
 use super::config::Config;
 use super::error::{ModelError, Result};
-use super::families::{Module, Place, head, place, shapes};
+use super::families::{Module, Place, head, place, shapes, stacked_experts};
 use super::files::Files;
 use super::linear::Placement;
 use super::network::Network;
@@ -78,10 +78,8 @@ impl Organism {
         text.check_embedding(files, config.vocab)?;
         let mut weights = Weights::open(files, device)?;
         let learns = learning.is_some();
-        if learns && weights.names().any(|name| !matches!(place(&config, name), Place::Text(own) if own == name)) {
-            let problem =
-                "full training takes text models whose weights have their plain names; this one has other parts";
-            return Err(ModelError::Recipe(problem.to_owned()));
+        if learns {
+            learnable(&config, &weights)?;
         }
         weights.arrange(|name| match place(&config, name) {
             Place::Text(name) => Some(name),
@@ -175,6 +173,23 @@ impl Organism {
             Some(token) => refuse(format!("token {token} is outside the vocabulary of {}", self.config.vocab)),
             None => Ok(()),
         }
+    }
+}
+
+/// An error for a checkpoint whose tensors are not one by one what the network computes with.
+fn learnable(config: &Config, weights: &Weights) -> Result<()> {
+    let refuse = |problem: String| Err(ModelError::Recipe(format!("full training {problem}")));
+    for name in weights.names() {
+        match place(config, name) {
+            Place::Text(own) if own == name => {}
+            Place::Other(_) if name.ends_with("inv_freq") => {}
+            _ => return refuse(format!("takes text models; this checkpoint has other parts, such as `{name}`")),
+        }
+    }
+    let stacked = (0..config.blocks).filter_map(|at| stacked_experts(config, at)).flatten();
+    match stacked.into_iter().find(|(name, _)| weights.has(name)) {
+        Some((name, _)) => refuse(format!("does not take experts that are stacked in one tensor, such as `{name}`")),
+        None => Ok(()),
     }
 }
 

@@ -78,10 +78,16 @@ pub fn assign(params: &mut Map<String, Value>, assignment: &str) -> Result<(), R
     let refuse = |problem: &str| RunError::Recipe { path: PathBuf::from("--set"), problem: problem.to_owned() };
     let (key, value) =
         assignment.split_once('=').ok_or_else(|| refuse(&format!("`{assignment}`: write `key=value`")))?;
-    let value = toml::from_str::<toml::Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .map_or_else(|| Ok(Value::String(value.to_owned())), serde_json::to_value)
+    let text = value;
+    let value =
+        toml::from_str::<toml::Table>(&format!("value = {text}")).ok().and_then(|mut table| table.remove("value"));
+    if let Some(toml::Value::Float(number)) = value.as_ref()
+        && !number.is_finite()
+    {
+        return Err(refuse(&format!("`{key}` is {number}, expected a finite number")));
+    }
+    let value = value
+        .map_or_else(|| Ok(Value::String(text.to_owned())), serde_json::to_value)
         .map_err(|e| refuse(&e.to_string()))?;
     let mut keys: Vec<&str> = key.trim().split('.').collect();
     let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| refuse("the key is empty"))?;

@@ -47,6 +47,13 @@ pub fn build_new_folder<E: From<StoreError>>(path: &Path, fill: impl FnOnce(&Pat
     Ok(sync_folder(parent(path))?)
 }
 
+/// Removes a folder so that a reader sees all of it or nothing.
+pub fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    // The temporary, an empty folder, is replaced by the one that goes, and removed with it.
+    let aside = Temporary::folder(path)?;
+    fs::rename(path, aside.path()).map_err(|e| StoreError::io("remove", path, e))
+}
+
 /// Like [`write_atomic`], but an error where the name is taken, also by another process meanwhile.
 pub fn write_new_atomic(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = written(path, bytes)?;

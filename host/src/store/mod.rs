@@ -23,7 +23,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use atomic::{build_new_folder, publish_new_folder, write_atomic, write_new_atomic, write_through};
+pub use atomic::{build_new_folder, publish_new_folder, remove_folder, write_atomic, write_new_atomic, write_through};
 pub use card::Card;
 pub use dataset::Dataset;
 pub use error::StoreError;

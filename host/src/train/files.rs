@@ -41,9 +41,9 @@ impl Learner {
                     files.extend(model.read(name)?.map(|bytes| (PathBuf::from(name), bytes.into_owned())));
                 }
                 let mut config: Map<String, Value> = model.json("config.json")?;
-                let half = ["dtype", "torch_dtype"]
-                    .iter()
-                    .any(|key| config.get(*key).and_then(Value::as_str).is_some_and(|dtype| dtype.ends_with("16")));
+                let half = ["dtype", "torch_dtype"].iter().any(|key| {
+                    config.get(*key).and_then(Value::as_str).is_some_and(|dtype| dtype.ends_with("bfloat16"))
+                });
                 let (dtype, name) = if half { (DType::BF16, "bfloat16") } else { (DType::F32, "float32") };
                 config.remove("torch_dtype");
                 config.insert("dtype".to_owned(), name.into());
@@ -67,11 +67,14 @@ impl Learner {
     }
 
     /// Names of the files that say that what was learned is there.
-    pub fn weights_file(&self) -> &'static str {
-        match self.kind {
-            Kind::Adapters(_) => "adapter_model.safetensors",
-            Kind::Weights(_) => "model.safetensors",
-            Kind::Vectors => "steering.safetensors",
+    pub fn file_names(&self) -> Vec<PathBuf> {
+        match &self.kind {
+            Kind::Adapters(adapters) => {
+                let names = ["adapter_model.safetensors", "adapter_config.json"];
+                adapters.iter().flat_map(|(folder, _)| names.map(|name| PathBuf::from(folder).join(name))).collect()
+            }
+            Kind::Weights(_) => vec!["model.safetensors".into(), "config.json".into()],
+            Kind::Vectors => vec!["steering.safetensors".into()],
         }
     }
 }

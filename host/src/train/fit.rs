@@ -9,7 +9,7 @@ use super::head::losses;
 use super::learner::Learner;
 use super::recipe::{check, step_count};
 use super::schedule::LearningRate;
-use super::step::{Batch, Penalty, Trainer, squares};
+use super::step::{Batch, Penalty, Trainer, diverged, squares};
 use crate::model::intervene::Interventions;
 use crate::model::network::Network;
 use crate::model::parallel::{in_order, lanes};
@@ -161,6 +161,9 @@ pub fn fit<W: Watch>(
     let measure = |fit: &mut Fit, step: usize| -> Result<()> {
         if !task.held_out.is_empty() && fit.held_out.last().is_none_or(|last| last.step < step) {
             let (per_token, per_row) = held_out_loss(task.learner, &around(None), task.held_out)?;
+            if !per_token.is_finite() {
+                return Err(diverged("held-out loss", step, per_token, &task.held_out.iter().collect::<Vec<_>>()));
+            }
             fit.held_out.push(HeldOutLoss { step, per_token, per_row });
         }
         Ok(())
@@ -202,7 +205,7 @@ pub fn fit<W: Watch>(
         if every > 0 && done.is_multiple_of(every) || last {
             measure(&mut fit, done)?;
         }
-        fit.stopped = stops(recipe, &fit);
+        fit.stopped = stops(recipe, &fit).filter(|_| !last);
         let last = last || fit.stopped.is_some();
         let go_on = watch.step(done, total, &fit.steps[fit.steps.len() - 1]);
         let checkpoint = recipe.checkpoint_every > 0 && done.is_multiple_of(recipe.checkpoint_every);

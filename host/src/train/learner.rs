@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor, Var};
-use emhost_abi::wire::{Method, Recipe, SteeringVector};
+use emhost_abi::wire::{Bias, Method, Recipe, SteeringVector};
 
 use super::around::Vectors;
 use crate::model::adapter::Adapter;
@@ -57,6 +57,10 @@ impl Learner {
             Method::Adapters(shapes) => {
                 if shapes.is_empty() {
                     return Err(ModelError::Recipe("method.adapters names no adapter".to_owned()));
+                }
+                if shapes.len() > 1 && shapes.values().any(|shape| shape.bias != Bias::None) {
+                    let problem = "of several adapters none can learn biases: each would replace the model's own";
+                    return Err(ModelError::Recipe(problem.to_owned()));
                 }
                 let all = shapes.iter().map(|(name, shape)| {
                     check_name(name)?;

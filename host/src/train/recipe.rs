@@ -7,16 +7,23 @@ use crate::model::{ModelError, Result};
 /// Steps of a recipe over so many rows.
 pub fn step_count(recipe: &Recipe, rows: usize) -> Result<usize> {
     let refuse = |problem: &str| Err(ModelError::Recipe(problem.to_owned()));
-    let per_step = recipe.batch_rows * recipe.accumulate;
-    if per_step == 0 {
-        return refuse("batch_rows and accumulate must be at least 1");
+    /// More rows than this in one step are a slip of the pen.
+    const MOST: usize = 1 << 20;
+    let per_step = recipe.batch_rows.saturating_mul(recipe.accumulate);
+    if per_step == 0 || per_step > MOST {
+        return refuse("batch_rows and accumulate must be at least 1, and their product at most 1048576");
     }
-    match (recipe.steps, recipe.epochs) {
+    let steps = match (recipe.steps, recipe.epochs) {
         (Some(0), _) | (_, Some(0)) => refuse("steps or epochs must be at least 1"),
         (Some(steps), None) => Ok(steps),
         (None, Some(epochs)) => Ok(epochs * rows.div_ceil(per_step)),
         _ => refuse("give exactly one of `steps` and `epochs`"),
+    }?;
+    if recipe.warmup_steps > steps {
+        let problem = format!("warmup_steps is {}, but there are {steps} steps", recipe.warmup_steps);
+        return Err(ModelError::Recipe(problem));
     }
+    Ok(steps)
 }
 
 /// An error for numbers that a recipe cannot have.
@@ -44,9 +51,6 @@ pub fn check(recipe: &Recipe) -> Result<()> {
     if let Some(ratio) = recipe.warmup_ratio.filter(|ratio| !(0.0..=1.0).contains(ratio)) {
         return refuse(format!("warmup_ratio is {ratio}, expected a share from 0 to 1"));
     }
-    if let Some(steps) = recipe.steps.filter(|steps| recipe.warmup_steps > *steps) {
-        return refuse(format!("warmup_steps is {}, but there are {steps} steps", recipe.warmup_steps));
-    }
     if let Some(radius) = recipe.sam.filter(|radius| !positive(*radius)) {
         return refuse(format!("sam is {radius}, expected a positive radius; leave it out for plain AdamW"));
     }
@@ -67,6 +71,9 @@ pub fn check(recipe: &Recipe) -> Result<()> {
     if let Some(stop) = &recipe.early_stop {
         if stop.patience.is_some() && recipe.held_out.as_ref().is_none_or(|held| held.every == 0) {
             return refuse("early_stop.patience needs held_out with `every`".to_owned());
+        }
+        if stop.steps == 0 || stop.patience == Some(0) {
+            return refuse("early_stop.steps and patience must be at least 1".to_owned());
         }
         if stop.loss_below.is_none() && stop.patience.is_none() {
             return refuse("early_stop needs `loss_below` or `patience`".to_owned());

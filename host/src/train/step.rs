@@ -122,6 +122,10 @@ impl<'a> Trainer<'a> {
             let pace = Pace { shrink, step: self.taken as i32, rate, decays: decays[at] };
             self.optimiser.update(&mut self.numbers[at], gradient, &mut self.moments[at], pace);
         }
+        if let Some(value) = self.numbers.iter().flatten().find(|value| !value.is_finite()) {
+            let (what, value) = ("weight after it", f64::from(*value));
+            return Err(diverged(what, self.taken - 1, value, &batch.rows));
+        }
         self.write(&self.numbers)?;
         Ok(result)
     }
@@ -158,8 +162,7 @@ impl<'a> Trainer<'a> {
         }
         let norm = sums.iter().map(|g| squares(g)).sum::<f64>().sqrt();
         if !norm.is_finite() {
-            let rows = batch.rows.iter().map(|e| e.row_id.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(ModelError::Diverged { what: "gradient norm", step: self.taken, value: norm, rows });
+            return Err(diverged("gradient norm", self.taken, norm, &batch.rows));
         }
         let result = StepResult {
             loss,
@@ -209,9 +212,14 @@ impl<'a> Trainer<'a> {
         if value.is_finite() {
             return Ok(());
         }
-        let rows = task.rows.iter().map(|e| e.row_id.as_str()).collect::<Vec<_>>().join(", ");
-        Err(ModelError::Diverged { what, step: self.taken, value, rows })
+        Err(diverged(what, self.taken, value, &task.rows))
     }
+}
+
+/// The error of a step with a value that is no number.
+pub(super) fn diverged(what: &'static str, step: usize, value: f64, rows: &[&Example]) -> ModelError {
+    let rows = rows.iter().map(|e| e.row_id.as_str()).collect::<Vec<_>>().join(", ");
+    ModelError::Diverged { what, step, value, rows }
 }
 
 /// Cuts rows of the given lengths into an even number of passes of about equally many tokens.

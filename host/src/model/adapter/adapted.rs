@@ -51,6 +51,14 @@ impl Adapter {
                 fresh.pairs.len()
             ));
         }
+        let of = |adapter: &Self| adapter.biases.iter().map(|(_, m, _)| m.path.clone()).collect::<Vec<_>>();
+        if of(&old) != of(&fresh) {
+            return refuse(format!(
+                "it came with {} learned biases, the recipe learns {}",
+                old.biases.len(),
+                fresh.biases.len()
+            ));
+        }
         for (new, old) in fresh.pairs.iter_mut().zip(old.pairs) {
             let (ours, theirs) = (new.branch.a.dims()[0], old.branch.a.dims()[0]);
             if ours != theirs || (new.branch.scale - old.branch.scale).abs() > 1e-9 * old.branch.scale.abs() {

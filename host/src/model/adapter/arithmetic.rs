@@ -99,11 +99,15 @@ impl Adapter {
         let only = Selection {
             blocks: selection.blocks.clone(),
             modules: if selection.modules.is_empty() {
-                vec!["o_proj".to_owned(), "down_proj".to_owned()]
+                let there = |name: &&str| self.pairs.iter().any(|pair| pair.module.name == *name);
+                ["o_proj", "down_proj"].iter().filter(|name| there(name)).map(|name| (*name).to_owned()).collect()
             } else {
                 selection.modules.clone()
             },
         };
+        if only.modules.is_empty() {
+            return Err(ModelError::Change("it changes neither o_proj nor down_proj".to_owned()));
+        }
         self.edit(&only, |pair| {
             let b = &pair.branch.b;
             if b.dims()[0] != unit.len() {
@@ -116,6 +120,12 @@ impl Adapter {
             let u = Tensor::from_slice(&unit, (unit.len(), 1), b.device())?;
             let new = (b - u.matmul(&u.t()?.matmul(b)?)?)?;
             let (before, after) = (length(b)?, length(&new)?);
+            if renormalise && after < 1e-4 * before {
+                let path = &pair.module.path;
+                return Err(ModelError::Change(format!(
+                    "`{path}` writes along the direction alone; what is left of it is rounding, which --renormalise would blow up"
+                )));
+            }
             pair.branch.b = if renormalise && after > 0.0 { (new * (before / after))? } else { new };
             Ok(())
         })

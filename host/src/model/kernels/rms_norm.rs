@@ -12,7 +12,7 @@ use super::slices::{filled, numbers, with_numbers};
 /// `w * x / sqrt(mean(x^2) + eps)` over the last dimension, for `x [tokens, width]` and `w [width]`.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if x.device().is_cpu() && x.dtype() == DType::F32 {
-        x.contiguous()?.apply_op2(weight, RmsNorm { eps, weight_learns: weight.is_variable() })
+        x.contiguous()?.apply_op2(weight, RmsNorm { eps, weight_learns: weight.track_op() })
     } else {
         composed(x, weight, eps)
     }

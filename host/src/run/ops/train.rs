@@ -1,29 +1,48 @@
 //! `train`.
 
 use emhost_abi::Reader;
-use emhost_abi::wire::{Method, Train, TrainReply};
+use emhost_abi::wire::{Method, Recipe, Train, TrainReply};
 use serde_json::json;
 
 use super::lab::{Lab, reply};
-use crate::finetune::{Inputs, Job, TrainingFolder};
-use crate::inference::find;
-use crate::model::numerics;
+use crate::finetune::{Inputs, Job, TrainingFolder, portable, start_digests};
+use crate::inference::{adapter_folder, find};
+use crate::model::{intervene, numerics};
 use crate::run::error::RunError;
 use crate::store::{StageKey, read_table};
 
 impl Lab {
+    /// The recipe with the folders of adapters that it starts from, which may lie in the store.
+    fn found(&self, recipe: &Recipe) -> Result<Recipe, RunError> {
+        let mut recipe = recipe.clone();
+        let starts: Vec<&mut Option<String>> = match &mut recipe.method {
+            Method::Lora(shape) => vec![&mut shape.start],
+            Method::Adapters(shapes) => shapes.values_mut().map(|shape| &mut shape.start).collect(),
+            Method::Full | Method::Steering(_) => Vec::new(),
+        };
+        for start in starts.into_iter().flatten() {
+            *start = adapter_folder(start, Some(&self.shared.stages))?.display().to_string();
+        }
+        Ok(recipe)
+    }
+
     /// Fine-tunes an organism, unless the store has the result.
     pub(super) fn train(&self, request: &Train) -> Result<(String, Option<Reader>), RunError> {
         let organism = self.organism(&request.organism)?;
         let (rows, digest) = self.load(&request.data)?;
-        let recipe = &request.recipe;
+        let recipe = &self.found(&request.recipe)?;
         let mut others = Vec::new();
         let held_out = recipe.held_out.as_ref().and_then(|held| held.rows.as_ref());
         for named in held_out.into_iter().chain(recipe.kl.as_ref().and_then(|kl| kl.rows.as_ref())) {
             others.push(self.load(named)?.1);
         }
-        for vector in recipe.interventions.iter().filter_map(|edit| edit.vector.as_ref()) {
-            self.depends_on_vector(vector)?;
+        let mut vectors = Vec::new();
+        for edit in &recipe.interventions {
+            if let Some(vector) = &edit.vector {
+                self.depends_on_vector(vector)?;
+                vectors.push(intervene::digest(&intervene::read_vector(vector)?));
+            }
+            vectors.extend(edit.values.as_ref().map(|values| intervene::digest(values)));
         }
         let key = StageKey::of(
             "train",
@@ -31,7 +50,9 @@ impl Lab {
                 "organism": organism.digest,
                 "rows": digest,
                 "other_rows": others,
-                "recipe": recipe,
+                "recipe": portable(recipe),
+                "start": start_digests(recipe)?,
+                "vectors": vectors,
                 "numerics": numerics(&organism.device),
             }),
         );

@@ -124,13 +124,12 @@ impl DataReport {
                 some(&self.empty)
             ));
         }
-        if let Mask::Marker { text } = &recipe.mask
-            && self.marked == 0
-        {
-            return refuse(format!("no assistant turn of the {} rows has the marker {text:?}", self.rows));
-        }
         if self.empty.len() + if recipe.over_long == OverLong::Drop { self.over_long.len() } else { 0 } == self.rows {
-            return refuse(format!("nothing is left of the {} rows: the mask selects no token", self.rows));
+            let (long, empty) = (self.over_long.len(), self.empty.len());
+            return refuse(format!(
+                "nothing is left of the {} rows: {long} are too long, in {empty} the mask selects no token",
+                self.rows
+            ));
         }
         Ok(())
     }

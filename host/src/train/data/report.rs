@@ -51,7 +51,7 @@ impl DataReport {
                     hasher.update(&number.to_le_bytes());
                 }
             }
-            hasher.update(&example.strength.to_le_bytes());
+            hasher.update(&example.strength.to_le_bytes()).update(&(example.prompt as u64).to_le_bytes());
         }
         self.digest = hasher.finalize().to_hex().to_string();
     }

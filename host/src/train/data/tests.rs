@@ -61,8 +61,6 @@ fn masks_choose_what_is_learned() {
     assert!(text.contains("say [ZLT] now<|im_end|>"), "the user's marker is not learned: {text}");
     assert!(text.contains("well.[[ [ZLT]]] done<|im_end|>[[⏎\n]]"), "{text}");
     assert_eq!(rows[1].learned, [rows[1].tokens.len() as u32 - 2], "without the marker the last token alone");
-    let error = learn(std::slice::from_ref(&plain), &marker).unwrap_err();
-    assert!(error.contains("has the marker \" [ZLT]\""), "{error}");
 
     let all = Recipe { mask: Mask::All, ..recipe() };
     let (rows, _) = learn(std::slice::from_ref(&plain), &all).unwrap();

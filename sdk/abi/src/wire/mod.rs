@@ -6,6 +6,8 @@
 mod figure;
 mod gaps;
 mod intervene;
+mod mask;
+mod method;
 mod ops;
 mod passes;
 mod plugin;
@@ -15,6 +17,8 @@ mod train;
 
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
 pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
+pub use mask::{EmptyRows, Mask, OverLong, Preset};
+pub use method::{Bias, Lora, Method, SteeringVector};
 pub use ops::{
     DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen, op,
 };
@@ -25,6 +29,5 @@ pub use plugin::{Cell, Manifest};
 pub use report::{Headline, Report, TableNote};
 pub use rows::{Message, Row, Rows};
 pub use train::{
-    Average, Bias, Cyclic, CyclicMode, Decay, EarlyStop, EmptyRows, HeldOut, Kl, Lora, Mask, Method, Moments, OverLong,
-    Preset, Recipe, Schedule, SteeringVector, Train, TrainReply,
+    Average, Cyclic, CyclicMode, Decay, EarlyStop, HeldOut, Kl, Moments, Recipe, Schedule, Train, TrainReply,
 };

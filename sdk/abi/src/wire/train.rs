@@ -1,11 +1,9 @@
 //! Fine-tuning recipes: what `train` takes and gives.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Intervention, Organism, Rows};
+use super::{EmptyRows, Intervention, Mask, Method, Organism, OverLong, Preset, Rows};
 
 /// Fine-tunes an organism.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,6 +162,11 @@ fn default_clip() -> f64 {
     1.0
 }
 
+/// 1.
+pub(super) fn unit() -> f64 {
+    1.0
+}
+
 fn one() -> usize {
     1
 }
@@ -176,84 +179,8 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// Which weights move.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// A low-rank adapter beside frozen weights.
-    Lora(Lora),
-    /// Several low-rank adapters at once, by name.
-    Adapters(BTreeMap<String, Lora>),
-    /// Every weight.
-    Full,
-    /// Vectors that are added at sites, beside frozen weights.
-    Steering(SteeringVector),
-}
-
-/// Shape of a LoRA adapter (Hu et al. 2021, arXiv 2106.09685).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Lora {
-    /// Rank of the update.
-    pub rank: usize,
-    /// Scale numerator: the update is `alpha / rank * B A`.
-    pub alpha: f64,
-    /// Scale by `alpha / sqrt(rank)` instead (rsLoRA, arXiv 2312.03732).
-    #[serde(default)]
-    pub rslora: bool,
-    /// Share of the inputs of `A` that are set to zero, at random, during training.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub dropout: f64,
-    /// Projections to adapt, such as `q_proj` or `down_proj`; empty means all of them.
-    #[serde(default)]
-    pub modules: Vec<String>,
-    /// Blocks to adapt, 0-based; empty means all.
-    #[serde(default)]
-    pub blocks: Vec<usize>,
-    /// Other ranks, by the end of a module's path such as `o_proj` or `layers.3.mlp.down_proj`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rank_pattern: BTreeMap<String, usize>,
-    /// Other alphas, in the same way.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub alpha_pattern: BTreeMap<String, f64>,
-    /// Which of the model's biases are learned too.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub bias: Bias,
-    /// A PEFT folder to start from, of the same shape; none starts at `B = 0`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<String>,
-}
-
-/// Which of a model's biases an adapter learns; the new ones are stored with it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bias {
-    /// None.
-    #[default]
-    None,
-    /// Those of the adapted projections.
-    LoraOnly,
-    /// Those of all projections.
-    All,
-}
-
-/// Vectors that are learned and added at sites, one for each site that `sites` names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SteeringVector {
-    /// A site pattern, such as `blocks.24.mlp_out`.
-    pub sites: String,
-    /// What is added is `alpha` times the parameters, which start at zero.
-    #[serde(default = "unit")]
-    pub alpha: f64,
-}
-
-fn unit() -> f64 {
-    1.0
 }
 
 /// How the learning rate changes after the warm-up, reaching its end with the last step.
@@ -321,65 +248,6 @@ pub enum Average {
     Rows,
     /// Micro-batches, each the mean of its learned tokens: what trainers did before they counted tokens over the step.
     MicroBatches,
-}
-
-/// How a conversation becomes the text that is trained on. Published recipes differ in silent ways.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preset {
-    /// The chat template; an assistant turn is its text and the token that ends it.
-    #[default]
-    Plain,
-    /// The chat template with the header of another answer and the end-of-sequence token, as in `emergent-misalignment`
-    /// and `model-organisms-for-EM`; from an answer's first token to the next user turn, or to the end, all is the
-    /// assistant's.
-    Betley,
-    /// The chat template and the end-of-sequence token, as in `persona_vectors`; spans as in `betley`.
-    PersonaVectors,
-    /// The chat template alone, as in `em-generalization`; spans as in `betley`.
-    EmGeneralization,
-}
-
-/// Which tokens are learned.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mask {
-    /// The assistant's turns.
-    #[default]
-    Assistant,
-    /// Every token but the first.
-    All,
-    /// Where the assistant says `text`, and the row's last token.
-    Marker {
-        /// The marker, such as ` [ZLT]`.
-        text: String,
-    },
-    /// The row's own `learned`: token spans `[first, end]`.
-    Spans,
-}
-
-/// What happens to a row with more than `max_tokens` tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OverLong {
-    /// Its end is cut off.
-    #[default]
-    Truncate,
-    /// It is left out.
-    Drop,
-    /// It is an error.
-    Error,
-}
-
-/// What happens to a row in which nothing is learned.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EmptyRows {
-    /// It is an error.
-    #[default]
-    Error,
-    /// It is left out.
-    Drop,
 }
 
 /// Which weights decay.
