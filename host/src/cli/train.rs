@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use emhost_abi::wire::{Method, Organism as Named, Recipe, Rows};
+use emhost_abi::wire::{Moments, Organism as Named, Recipe, Rows};
 use serde_json::{Map, Value, json};
 
 use super::args::CliError;
@@ -152,18 +152,19 @@ pub(super) fn run(args: TrainArgs, settings: &Settings) -> Result<(), CliError> 
     let Some(out) = args.out.filter(|_| !only_shown) else { return Ok(()) };
     let folder = TrainingFolder::new(&out);
     if args.force {
-        let starts = match &job.recipe.method {
-            Method::Lora(shape) => vec![shape.start.as_ref()],
-            Method::Adapters(shapes) => shapes.values().map(|shape| shape.start.as_ref()).collect(),
-            Method::Full | Method::Steering(_) => Vec::new(),
-        };
-        let vectors = job.recipe.interventions.iter().filter_map(|edit| edit.vector.as_ref());
-        let used = [&args.model, &args.data]
-            .into_iter()
-            .chain(&args.adapter)
-            .chain(starts.into_iter().flatten())
-            .chain(vectors);
-        folder.clear(&used.map(|name| PathBuf::from(name.split('#').next().unwrap_or(name))).collect::<Vec<_>>())?;
+        let recipe = &job.recipe;
+        let rows = [
+            recipe.held_out.as_ref().and_then(|held| held.rows.as_ref()),
+            recipe.kl.as_ref().and_then(|kl| kl.rows.as_ref()),
+        ];
+        let rows = rows.into_iter().flatten().filter_map(|rows| match rows {
+            Rows::Source { name, .. } => Some(name.as_str()),
+            Rows::Inline(_) => None,
+        });
+        let vectors = recipe.interventions.iter().filter_map(|edit| edit.vector.as_ref()?.split('#').next());
+        let own = [&args.model, &args.data].into_iter().chain(&args.adapter).map(String::as_str);
+        let used = own.chain(recipe.method.starts().into_values()).chain(vectors).chain(rows);
+        folder.clear(&used.map(PathBuf::from).collect::<Vec<_>>())?;
     }
     folder.check(&job)?;
     let interrupt = Interrupt::watch()
@@ -215,7 +216,7 @@ fn explain(job: &Job) -> String {
     let (recipe, learner) = (&job.recipe, &job.learner);
     let per_step = recipe.batch_rows * recipe.accumulate;
     let megabytes = |bytes: usize| bytes as f64 / 1e6;
-    let state = if recipe.moments == emhost_abi::wire::Moments::F32 { 16 } else { 10 };
+    let state = if recipe.moments == Moments::F32 { 16 } else { 10 };
     format!(
         "steps: {} of {per_step} rows, about {} tokens each\nlearn: {} numbers in {} tensors, from block {} up; {:.1} MB with \
          gradient and moments\nmodel: {} blocks, {:.1} MB on disk\nheld out: {} rows\n",

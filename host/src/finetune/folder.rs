@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use arrow::array::{RecordBatch, RecordBatchIterator};
+use emhost_abi::{Failure, kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,10 +69,7 @@ impl TrainingFolder {
     ///
     /// Another fine-tune is there: it names everything that differs.
     pub fn check(&self, job: &Job) -> Result<(), RunError> {
-        let refuse = |problem: String| {
-            let message = format!("write {}: {problem}", self.path.display());
-            Err(RunError::Failure(emhost_abi::Failure::new(emhost_abi::kind::INPUT, message)))
-        };
+        let refuse = |problem: String| Err(self.refuse("write", &problem));
         let identity = self.inside(IDENTITY);
         match fs::read(&identity) {
             Ok(bytes) => {
@@ -102,15 +100,14 @@ impl TrainingFolder {
         if let Some(path) =
             used.iter().find(|path| whole(path).zip(own.clone()).is_some_and(|(p, own)| p.starts_with(own)))
         {
-            let (out, path) = (self.path.display(), path.display());
-            let message = format!("remove {out}: this fine-tune reads {path}, which lies inside; choose another --out");
-            return Err(RunError::Failure(emhost_abi::Failure::new(emhost_abi::kind::INPUT, message)));
+            let problem = format!("this fine-tune reads {}, which lies inside; choose another --out", path.display());
+            return Err(self.refuse("remove", &problem));
         }
         remove_folder(&self.path)?;
         Ok(())
     }
 
-    /// Steps after which an interrupted fine-tune goes on, and whether it is finished.
+    /// What a finished fine-tune says of itself; none where it is not finished.
     pub fn finished(&self) -> Result<Option<Finished>, RunError> {
         let path = self.inside(SUMMARY);
         match fs::read(&path) {
@@ -133,10 +130,9 @@ impl TrainingFolder {
         if let Some(finished) = self.finished()? {
             let files = job.learner.file_names();
             let Some(gone) = files.iter().find(|name| !self.path.join(name).is_file()) else { return Ok(finished) };
-            let (path, gone) = (self.path.display(), gone.display());
-            let message =
-                format!("use {path}: the fine-tune is finished, but `{gone}` is gone; begin anew with --force");
-            return Err(RunError::Failure(emhost_abi::Failure::new(emhost_abi::kind::INPUT, message)));
+            let problem =
+                format!("the fine-tune is finished, but `{}` is gone; begin anew with --force", gone.display());
+            return Err(self.refuse("use", &problem));
         }
         write_atomic(&self.inside(IDENTITY), &json(&self.inside(IDENTITY), &job.identity)?)?;
         self.table("rows", tables::rows(job)?)?;
@@ -158,6 +154,10 @@ impl TrainingFolder {
         write_atomic(&self.inside(SUMMARY), &json(&self.inside(SUMMARY), &finished)?)?;
         let _ = fs::remove_file(self.inside(RESUME));
         Ok(finished)
+    }
+
+    fn refuse(&self, action: &str, problem: &str) -> RunError {
+        Failure::new(kind::INPUT, format!("{action} {}: {problem}", self.path.display())).into()
     }
 
     /// Nothing is there but what a fine-tune leaves that was killed at its beginning.

@@ -139,24 +139,14 @@ impl Job {
 
 /// Digests of the adapters that a recipe starts from, by the names of the new ones.
 pub fn start_digests(recipe: &Recipe) -> Result<BTreeMap<String, String>> {
-    let starts: Vec<(&str, &Option<String>)> = match &recipe.method {
-        Method::Lora(shape) => vec![("", &shape.start)],
-        Method::Adapters(shapes) => shapes.iter().map(|(name, shape)| (name.as_str(), &shape.start)).collect(),
-        Method::Full | Method::Steering(_) => Vec::new(),
-    };
-    let named = starts.into_iter().filter_map(|(name, start)| Some((name, start.as_ref()?)));
-    named.map(|(name, start)| Ok((name.to_owned(), file_digest(start)?))).collect()
+    recipe.method.starts().into_iter().map(|(name, start)| Ok((name.to_owned(), file_digest(start)?))).collect()
 }
 
 /// The recipe without names of files, which digests stand for: a folder may move. Nor with what does not change the
 /// result.
 pub fn portable(recipe: &Recipe) -> Value {
     let mut recipe = Recipe { recompute: false, ..recipe.clone() };
-    match &mut recipe.method {
-        Method::Lora(shape) => shape.start = None,
-        Method::Adapters(shapes) => shapes.values_mut().for_each(|shape| shape.start = None),
-        Method::Full | Method::Steering(_) => {}
-    }
+    recipe.method.starts_mut().into_iter().for_each(|start| *start = None);
     recipe.interventions.iter_mut().for_each(|edit| (edit.vector, edit.values) = (None, None));
     if let Some(held) = &mut recipe.held_out {
         held.rows = None;

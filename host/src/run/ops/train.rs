@@ -15,12 +15,7 @@ impl Lab {
     /// The recipe with the folders of adapters that it starts from, which may lie in the store.
     fn found(&self, recipe: &Recipe) -> Result<Recipe, RunError> {
         let mut recipe = recipe.clone();
-        let starts: Vec<&mut Option<String>> = match &mut recipe.method {
-            Method::Lora(shape) => vec![&mut shape.start],
-            Method::Adapters(shapes) => shapes.values_mut().map(|shape| &mut shape.start).collect(),
-            Method::Full | Method::Steering(_) => Vec::new(),
-        };
-        for start in starts.into_iter().flatten() {
+        for start in recipe.method.starts_mut().into_iter().flatten() {
             *start = adapter_folder(start, Some(&self.shared.stages))?.display().to_string();
         }
         Ok(recipe)

@@ -19,6 +19,27 @@ pub enum Method {
     Steering(SteeringVector),
 }
 
+impl Method {
+    /// The adapters that new ones start from, by the names of the new ones; the only one has none.
+    pub fn starts(&self) -> BTreeMap<&str, &str> {
+        let named: Vec<(&str, &Lora)> = match self {
+            Self::Lora(shape) => vec![("", shape)],
+            Self::Adapters(shapes) => shapes.iter().map(|(name, shape)| (name.as_str(), shape)).collect(),
+            Self::Full | Self::Steering(_) => Vec::new(),
+        };
+        named.into_iter().filter_map(|(name, shape)| Some((name, shape.start.as_deref()?))).collect()
+    }
+
+    /// The same, to be changed; none where an adapter starts anew.
+    pub fn starts_mut(&mut self) -> Vec<&mut Option<String>> {
+        match self {
+            Self::Lora(shape) => vec![&mut shape.start],
+            Self::Adapters(shapes) => shapes.values_mut().map(|shape| &mut shape.start).collect(),
+            Self::Full | Self::Steering(_) => Vec::new(),
+        }
+    }
+}
+
 /// Shape of a LoRA adapter (Hu et al. 2021, arXiv 2106.09685).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
