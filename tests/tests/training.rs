@@ -118,10 +118,12 @@ fn killed_again_and_again_a_fine_tune_ends_in_the_same_bytes() {
         let (whole, killed) = (study.files("whole"), study.files("killed"));
         assert!(!killed.contains_key(Path::new("training/resume.safetensors")), "{said}");
         same(&whole, &killed);
-        // A finished one is not computed again.
+        // A finished one is not computed again; a state that it could no longer remove goes.
+        study.write("killed/training/resume.safetensors", "left");
         let begun = fs::metadata(study.path("killed/adapter_model.safetensors")).unwrap().modified().unwrap();
         study.run(study.train("killed", settings), 0);
         assert_eq!(fs::metadata(study.path("killed/adapter_model.safetensors")).unwrap().modified().unwrap(), begun);
+        same(&whole, &study.files("killed"));
     }
 }
 

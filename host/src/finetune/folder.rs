@@ -129,7 +129,11 @@ impl TrainingFolder {
         self.check(job)?;
         if let Some(finished) = self.finished()? {
             let files = job.learner.file_names();
-            let Some(gone) = files.iter().find(|name| !self.path.join(name).is_file()) else { return Ok(finished) };
+            let Some(gone) = files.iter().find(|name| !self.path.join(name).is_file()) else {
+                // It was killed before it removed its state.
+                let _ = fs::remove_file(self.inside(RESUME));
+                return Ok(finished);
+            };
             let problem =
                 format!("the fine-tune is finished, but `{}` is gone; begin anew with --force", gone.display());
             return Err(self.refuse("use", &problem));
