@@ -13,9 +13,14 @@ pub enum ModelError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file cannot be written.
-    #[error("write a checkpoint: {0}")]
-    Write(std::io::Error),
+    /// A file of a checkpoint cannot be written.
+    #[error("write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The named model is neither carried by the host nor a folder.
     #[error(
         "find model `{0}`: give `embedded`, a folder that holds config.json, *.safetensors and tokenizer.json, or ORG/NAME of the hub cache"

@@ -78,6 +78,7 @@ impl RunError {
             Self::Interrupted | Self::Model(ModelError::Cancelled) => return Failure::cancelled(),
             Self::Recipe { .. } | Self::Rows(_) => kind::INPUT,
             Self::Model(error) if error.is_input() => kind::INPUT,
+            Self::Model(ModelError::Write { .. }) => kind::STORAGE,
             Self::Model(_) => kind::MODEL,
             Self::Store(_) | Self::Io { .. } => kind::STORAGE,
             Self::Plugin(_) | Self::Operations { .. } | Self::Operation(_) => kind::PLUGIN,

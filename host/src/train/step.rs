@@ -133,7 +133,6 @@ impl<'a> Trainer<'a> {
     /// Loss and gradient of a batch, with the gradient's norm.
     pub(super) fn slopes(&self, batch: &Batch<'_>, around: &Around<'_>) -> Result<(StepResult, Vec<Vec<f32>>)> {
         let mut tasks = self.tasks(&batch.rows, 1.0, None);
-        let learning = tasks.len();
         if let Some(kl) = &batch.kl {
             tasks.extend(self.tasks(&kl.rows, kl.weight, Some(kl.from)));
         }
@@ -142,16 +141,12 @@ impl<'a> Trainer<'a> {
         // Gradients of a wave are held until it ends: of few passes where they are as large as the model.
         let passes = if matches!(self.learner.kind, Kind::Weights(_)) { 1 } else { 4 };
         let width = passes * lanes(&self.learner.device);
-        for (wave, tasks) in tasks.chunks(width).enumerate() {
+        for tasks in tasks.chunks(width) {
             let run = |task: &Task<'_>| gradients(self.learner, around, task, self.recompute);
             let found: Vec<Gradients> = at_once(tasks.iter().collect(), run)?;
-            for (at, (task, found)) in tasks.iter().zip(found).enumerate() {
+            for (task, found) in tasks.iter().zip(found) {
                 let sum: f64 = found.losses.iter().zip(&task.weights).map(|(loss, w)| loss * f64::from(*w)).sum();
-                if wave * width + at < learning {
-                    loss += sum;
-                } else {
-                    kl += sum;
-                }
+                *if task.like.is_some() { &mut kl } else { &mut loss } += sum;
                 self.finite("loss", sum, task)?;
                 for (sum, gradient) in sums.iter_mut().zip(&found.of) {
                     if let Some(gradient) = gradient {

@@ -109,7 +109,8 @@ impl Adapter {
             return Err(ModelError::Recipe("the adapter's blocks have none of its modules".to_owned()));
         }
         let paths: Vec<&str> = pairs.iter().map(|pair| pair.module.path.as_str()).collect();
-        patterns.check(&paths)?;
+        patterns.all_fit(&paths)?;
+        patterns.agree(&paths)?;
         Ok(Self { shape: shape.clone(), pairs, biases: Vec::new(), config: Map::new() })
     }
 

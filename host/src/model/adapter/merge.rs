@@ -42,7 +42,7 @@ const OTHERS: [&str; 11] = [
 /// Writes the checkpoint `files` with the adapters' updates in its weights into the empty folder `out`, and returns how
 /// many tensors changed.
 pub fn merge(files: &Files, config: &Config, adapters: &[Adapter], how: Merge, out: &Path) -> Result<usize> {
-    let write = |path: &Path, e| ModelError::Read { path: path.to_owned(), source: e };
+    let write = |path: &Path, source| ModelError::Write { path: path.to_owned(), source };
     // Updates by the names that the engine gives to tensors.
     let mut updates: BTreeMap<String, Vec<Update<'_>>> = BTreeMap::new();
     for adapter in adapters {
@@ -64,7 +64,7 @@ pub fn merge(files: &Files, config: &Config, adapters: &[Adapter], how: Merge, o
         let path = out.join(&name);
         let file = File::create(&path).map_err(|e| write(&path, e))?;
         let mut file = BufWriter::with_capacity(1 << 20, file);
-        rewrite(&source, &mut file, how.wide, |name, shape, mut numbers| {
+        rewrite(&source, &path, &mut file, how.wide, |name, shape, mut numbers| {
             let Place::Text(known) = place(config, name) else { return Ok(None) };
             let Some(list) = updates.remove(&known) else { return Ok(None) };
             changed += 1;

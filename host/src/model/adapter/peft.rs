@@ -128,10 +128,16 @@ impl Patterns {
         self.alphas.iter().find(|(_, key, _)| key.is_match(path)).map(|(.., alpha)| *alpha)
     }
 
-    /// An error for a key that fits none of the adapted projections, or where two keys that disagree fit one.
-    pub fn check(&self, paths: &[&str]) -> Result<()> {
-        check("rank_pattern", &self.ranks, paths)?;
-        check("alpha_pattern", &self.alphas, paths)
+    /// An error for a key that fits none of the adapted projections.
+    pub fn all_fit(&self, paths: &[&str]) -> Result<()> {
+        all_fit("rank_pattern", &self.ranks, paths)?;
+        all_fit("alpha_pattern", &self.alphas, paths)
+    }
+
+    /// An error where two keys that disagree fit one projection.
+    pub fn agree(&self, paths: &[&str]) -> Result<()> {
+        agree("rank_pattern", &self.ranks, paths)?;
+        agree("alpha_pattern", &self.alphas, paths)
     }
 }
 
@@ -145,12 +151,16 @@ fn compile<T: Copy>(option: &str, pattern: &BTreeMap<String, T>) -> Result<Vec<(
     pattern.iter().map(one).collect()
 }
 
-fn check<T: PartialEq>(option: &str, pattern: &[(String, Regex, T)], paths: &[&str]) -> Result<()> {
-    for (key, expression, _) in pattern {
-        if !paths.iter().any(|path| expression.is_match(path)) {
-            return Err(ModelError::Recipe(format!("{option} has the key `{key}`, which fits no adapted projection")));
+fn all_fit<T>(option: &str, pattern: &[(String, Regex, T)], paths: &[&str]) -> Result<()> {
+    match pattern.iter().find(|(_, expression, _)| !paths.iter().any(|path| expression.is_match(path))) {
+        Some((key, ..)) => {
+            Err(ModelError::Recipe(format!("{option} has the key `{key}`, which fits no adapted projection")))
         }
+        None => Ok(()),
     }
+}
+
+fn agree<T: PartialEq>(option: &str, pattern: &[(String, Regex, T)], paths: &[&str]) -> Result<()> {
     for path in paths {
         let fitting: Vec<_> = pattern.iter().filter(|(_, expression, _)| expression.is_match(path)).collect();
         if let [first, rest @ ..] = fitting.as_slice()

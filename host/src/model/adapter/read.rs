@@ -72,10 +72,7 @@ impl Adapter {
             return Err(refuse("bias is `none`, but adapter_model.safetensors has biases".to_owned()));
         }
         let paths: Vec<&str> = pairs.iter().map(|pair| pair.module.path.as_str()).collect();
-        let others = patterns.check(&paths).err().map(|e| e.to_string());
-        if let Some(problem) = others.filter(|problem| problem.contains("two things")) {
-            return Err(refuse(problem));
-        }
+        patterns.agree(&paths).map_err(|e| refuse(e.to_string()))?;
         if blocks.len() < config.blocks {
             shape.blocks = blocks.into_iter().collect();
         }

@@ -51,7 +51,7 @@ fn fill<W: Right>(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weigh
     // Enough parts for all threads to end together, by columns first: then each reads its own part of the weight. Where
     // rows of `x` are long, fewer: each part reads all of them.
     let threads = rayon::current_num_threads();
-    let parts = if inner > LONG { (count / 4).max(threads) } else { 4 * threads }.min(4 * threads).min(count);
+    let parts = if inner > LONG { (count / 4).clamp(threads, 4 * threads) } else { 4 * threads }.min(count);
     (0..parts).into_par_iter().for_each(|part| {
         let panels = part * count / parts..(part + 1) * count / parts;
         let (mut scratch, mut apart) = (Vec::new(), Vec::new());
@@ -60,7 +60,8 @@ fn fill<W: Right>(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weigh
             for block in 0..blocks {
                 let (depth, end) = (block * inner / blocks, (block + 1) * inner / blocks);
                 let rows = Strided { numbers: &x[row * inner + depth..], stride: inner };
-                let a = if inner.is_multiple_of(PAGE) { packed(rows, height, end - depth, &mut apart) } else { rows };
+                let a =
+                    if inner.is_multiple_of(ALIASED) { packed(rows, height, end - depth, &mut apart) } else { rows };
                 for panel in panels.clone() {
                     let column = panel * COLUMNS;
                     let start = if depth > 0 { Start::Held } else { Start::Zero };
@@ -79,8 +80,8 @@ fn fill<W: Right>(result: &mut [MaybeUninit<f32>], x: &[f32], rows: usize, weigh
 /// Rows of `x` that are longer than this are not read again for a few columns.
 const LONG: usize = 2048;
 
-/// Numbers that lie at the same place of the first cache: rows this far apart push each other out of it.
-const PAGE: usize = 1024;
+/// Rows a multiple of this many numbers apart lie at the same place of the first cache, and push each other out of it.
+const ALIASED: usize = 1024;
 
 /// A copy of some rows that lie apart in the cache.
 fn packed<'a>(from: Strided<'_>, height: usize, depth: usize, to: &'a mut Vec<f32>) -> Strided<'a> {

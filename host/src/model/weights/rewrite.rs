@@ -1,6 +1,7 @@
 //! A safetensors file written anew from another, tensor by tensor.
 
 use std::io::Write;
+use std::path::Path;
 
 use half::{bf16, f16};
 use serde_json::{Map, Value, json};
@@ -10,10 +11,11 @@ use super::header;
 use super::numbers::{Kind, Numbers};
 use super::source::Source;
 
-/// Writes the tensors of `source` to `out`, each as `change` gives its numbers back; with `wide` all as f32, otherwise in
+/// Writes the tensors of `source` to `out`, the file `path`, each as `change` gives its numbers back; with `wide` all as f32, otherwise in
 /// their own types. One tensor lies in memory at a time.
 pub fn rewrite(
     source: &Source,
+    path: &Path,
     out: &mut impl Write,
     wide: bool,
     mut change: impl FnMut(&str, &[usize], Vec<f32>) -> Result<Option<Vec<f32>>>,
@@ -40,7 +42,9 @@ pub fn rewrite(
     let mut text = Value::Object(entries).to_string();
     // The numbers begin at a multiple of eight bytes.
     text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
-    let write = |out: &mut dyn Write, bytes: &[u8]| out.write_all(bytes).map_err(ModelError::Write);
+    let write = |out: &mut dyn Write, bytes: &[u8]| {
+        out.write_all(bytes).map_err(|source| ModelError::Write { path: path.to_owned(), source })
+    };
     write(out, &(text.len() as u64).to_le_bytes())?;
     write(out, text.as_bytes())?;
     for (name, place) in &places {

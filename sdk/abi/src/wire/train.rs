@@ -273,8 +273,8 @@ pub enum Moments {
     EightBit,
 }
 
-/// A penalty for leaving the model as it was before this fine-tune: `weight * KL(before || now)`, the mean over learned
-/// tokens.
+/// A penalty for leaving the model as it was before this fine-tune: `weight * KL(before || now)` at the learned tokens,
+/// averaged as the loss is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kl {
@@ -330,7 +330,7 @@ pub struct EarlyStop {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainReply {
     /// Goes into [`Organism::adapters`] (LoRA; of several adapters with `/NAME` behind it), [`Organism::model`] (full) or
-    /// an intervention (steering)
+    /// an intervention (steering).
     pub weights: String,
     /// Mean loss over the first tenth of the steps, nats per labelled token.
     pub first_loss: f64,
