@@ -240,6 +240,8 @@ fn cases() -> Vec<Case> {
     cases.push(case("no text", vec![changed("/choices/0/message/content", json!(null))], Score(40.0, 1)));
     let mixed = vec![status(500, &[], ""), body("{"), Reply::Reset];
     cases.push(case("one fault after another", mixed, Score(40.0, 4)));
+    let last = vec![status(500, &[], ""), Reply::Reset, body("{")];
+    cases.push(case("an unreadable answer after other faults", last, Score(40.0, 4)));
     cases
 }
 

@@ -141,11 +141,11 @@ fn the_default_interval_of_a_rate_keeps_its_level_with_24_questions() {
 }
 
 #[test]
-fn the_default_interval_of_a_rate_loses_little_when_rates_do_not_follow_a_beta_distribution() {
+fn off_its_model_the_default_interval_of_a_rate_covers_more_than_the_bootstrap_and_wilson() {
     for (questions, rate, deviation) in [(8, 0.1, 1.5), (12, 0.3, 1.0), (24, 0.1, 2.0)] {
-        let shares = coverage(questions, rate, Spread::LogitNormal(deviation), &[DEFAULT]);
-        // The model is wrong here, which costs up to 4 %: 92.4, 94.0 and 91.0 % at a nominal 95 %.
-        assert!((0.89..=0.97).contains(&shares[0]), "{questions}, {rate}, {deviation}: covers {}", shares[0]);
+        // Rates that do not follow a beta distribution: 92.4, 94.0 and 91.0 % at a nominal 95 %, short of the level.
+        let shares = coverage(questions, rate, Spread::LogitNormal(deviation), &[DEFAULT, PERCENTILE, NAIVE]);
+        assert!(shares[0] > shares[1] && shares[0] > shares[2], "{questions}, {rate}, {deviation}: {shares:?}");
     }
 }
 
