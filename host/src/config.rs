@@ -15,6 +15,8 @@ pub struct Settings {
     pub store: PathBuf,
     /// Where models run: `auto`, `cpu`, `cuda`, `cuda:N`, `metal` or `metal:N`.
     pub device: String,
+    /// Cells of a run at the same time, where memory allows; 0 for one per processor.
+    pub workers: usize,
     /// Seconds that a plugin has to stop after an interrupt.
     pub grace_seconds: u64,
 }
@@ -24,7 +26,7 @@ pub struct Settings {
 #[error("configuration: {0}")]
 pub struct ConfigError(#[from] config::ConfigError);
 
-const BUILT_IN: &str = "runs = \"runs\"\nstore = \".emhost\"\ndevice = \"auto\"\ngrace_seconds = 30\n";
+const BUILT_IN: &str = "runs = \"runs\"\nstore = \".emhost\"\ndevice = \"auto\"\nworkers = 0\ngrace_seconds = 30\n";
 
 /// One layer: where it comes from, and what it holds.
 struct Layer {
@@ -45,7 +47,7 @@ pub fn settings(flags: &[String]) -> Result<Settings, ConfigError> {
 pub fn origins(flags: &[String]) -> Result<Vec<(String, String, String)>, ConfigError> {
     settings(flags)?;
     let layers = layers(flags)?;
-    let keys = ["runs", "store", "device", "grace_seconds"];
+    let keys = ["runs", "store", "device", "workers", "grace_seconds"];
     let find = |key: &str| {
         layers.iter().rev().find_map(|layer| Some((layer.source.get_string(key).ok()?, layer.origin.clone())))
     };
@@ -67,7 +69,7 @@ fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {
         let source = Config::builder().add_source(File::from(path.clone()).format(FileFormat::Toml)).build()?;
         layers.push(Layer { origin: path.display().to_string(), source });
     }
-    let known = ["EMHOST_RUNS", "EMHOST_STORE", "EMHOST_DEVICE", "EMHOST_GRACE_SECONDS"];
+    let known = ["EMHOST_RUNS", "EMHOST_STORE", "EMHOST_DEVICE", "EMHOST_WORKERS", "EMHOST_GRACE_SECONDS"];
     let set = known.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
     let environment = Environment::with_prefix("EMHOST").prefix_separator("_").source(Some(set));
     layers.push(Layer { origin: "environment".to_owned(), source: Config::builder().add_source(environment).build()? });

@@ -2,6 +2,7 @@
 
 pub mod bank;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod embedded;
 pub mod eval;
@@ -17,6 +18,7 @@ pub mod run;
 pub mod sample;
 pub mod store;
 pub mod train;
+pub mod units;
 pub mod vector;
 
 /// Version of the host.

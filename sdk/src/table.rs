@@ -58,6 +58,11 @@ impl Table {
         self.with_column(name, Arc::new(Float64Array::from_iter_values(values)))
     }
 
+    /// Adds a column of numbers some of which are missing.
+    pub fn with_optional_f64(self, name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Self {
+        self.with_column(name, Arc::new(Float64Array::from_iter(values)))
+    }
+
     /// Adds a column of counts.
     pub fn with_u64(self, name: &str, values: impl IntoIterator<Item = u64>) -> Self {
         self.with_column(name, Arc::new(UInt64Array::from_iter_values(values)))

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::built::{built, library};
 
-/// Plugins that misbehave, in a folder of this process.
+/// Plugins for tests, most of which misbehave, in a folder of this process.
 pub struct Fixtures {
     folder: TempDir,
 }
@@ -24,6 +24,7 @@ impl Fixtures {
     fn build() -> Self {
         let built = built();
         let fixtures = Self { folder: tempfile::tempdir().expect("a folder for fixtures") };
+        fixtures.copy(&built.plugin("fixture_grid"), "grid");
         fixtures.copy(&built.plugin("fixture_misbehaving"), "misbehaving");
         fixtures.copy(&built.plugin("fixture_panics_in_manifest"), "panics_in_manifest");
         // The crate's builds have one name, so each is copied before the next one; the last is the usual one.

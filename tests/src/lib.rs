@@ -3,9 +3,11 @@
 mod built;
 mod endpoint;
 mod fixtures;
+mod grid;
 mod operations;
 
 pub use built::{Built, built, workspace};
 pub use endpoint::{Endpoint, Reply, Seen, completion, graded};
 pub use fixtures::{Fixtures, fixtures};
+pub use grid::Grid;
 pub use operations::{Line, Recorder};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use super::{adapter, capture, data, eval, judge, organism, plugin, run, sample, score, train, vector};
+use super::{adapter, capture, data, eval, judge, organism, plugin, run, runs, sample, score, store, train, vector};
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -31,6 +31,7 @@ pub struct Cli {
 enum Command {
     /// Run a study, or go on with it.
     Run(run::RunArgs),
+    Runs(runs::RunsArgs),
     Train(Box<train::TrainArgs>),
     Capture(capture::CaptureArgs),
     Sample(sample::SampleArgs),
@@ -42,6 +43,7 @@ enum Command {
     Plugin(plugin::PluginArgs),
     /// Describe, show and verify activation datasets.
     Data(data::DataArgs),
+    Store(store::StoreArgs),
     /// Make model organisms.
     Organism(organism::OrganismArgs),
     Vector(vector::VectorArgs),
@@ -138,6 +140,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Run(args) => run::run(args, &config::settings(&cli.config)?),
+        Command::Runs(args) => runs::run(args, &config::settings(&cli.config)?),
         Command::Train(args) => train::run(*args, &config::settings(&cli.config)?),
         Command::Capture(args) => capture::run(args, &config::settings(&cli.config)?),
         Command::Sample(args) => sample::run(args, &config::settings(&cli.config)?),
@@ -146,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Judgments(args) => judge::judgments(args),
         Command::Score(args) => score::run(args, &config::settings(&cli.config)?),
         Command::Plugin(args) => plugin::run(args),
+        Command::Store(args) => store::run(args, &config::settings(&cli.config)?),
         Command::Data(args) => Ok(data::run(args)?),
         Command::Organism(args) => organism::run(args),
         Command::Vector(args) => vector::run(args),

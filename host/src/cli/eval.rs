@@ -143,12 +143,12 @@ pub(super) fn run(args: EvalArgs, settings: &Settings) -> Result<(), CliError> {
     claim(&args.out, &identity)?;
 
     let shown = Shown::new(args.progress)?;
-    shown.progress.begin("sample", &format!("{} prompts", unanswered.len()));
+    let entry = shown.progress.begin("sample", &format!("{} prompts", unanswered.len()));
     let sampled = sampling.answers(&questions, &stages, &settings.device, &mut |done, total| {
-        shown.progress.update("answers", done as u64, total as u64);
+        entry.update("answers", done as u64, total as u64);
         !shown.interrupt.requested()
     });
-    shown.progress.end(if sampled.is_ok() { "done" } else { "stopped" });
+    entry.end(if sampled.is_ok() { "done" } else { "stopped" }, false);
     let answers = match sampled {
         Err(RunError::Model(ModelError::Cancelled)) => return Err(RunError::Interrupted.into()),
         other => other?,

@@ -197,13 +197,13 @@ impl Ready {
         let work = self.work(answers, bank);
         // First, so that the folder is known for what it is.
         write_about(folder, &work.about(&self.judges))?;
-        shown.progress.begin("judge", &format!("{} answers", answers.len()));
+        let entry = shown.progress.begin("judge", &format!("{} answers", answers.len()));
         let judging = work.run(&self.judges, &settings.store, folder, &mut |name, now: &Progressed| {
             let cost = if now.spent.cost > 0.0 { format!(", {:.4} spent", now.spent.cost) } else { String::new() };
-            shown.progress.update(&format!("{name}{cost}"), now.done as u64, now.total as u64);
+            entry.update(&format!("{name}{cost}"), now.done as u64, now.total as u64);
             !shown.interrupt.requested()
         });
-        shown.progress.end(if judging.is_ok() { "done" } else { "stopped" });
+        entry.end(if judging.is_ok() { "done" } else { "stopped" }, false);
         let judging = judging?;
         judging.write(folder, answers)?;
         Ok(judging)

@@ -9,7 +9,7 @@ use crate::model::files::Files;
 use crate::model::text::Text;
 use crate::model::{Device, ModelError};
 use crate::rows;
-use crate::run::{Progress, ProgressMode, RunError};
+use crate::run::{Entry, Progress, ProgressMode, RunError};
 use crate::store::write_atomic;
 use crate::train::{Fit, Pretrain, Step, Trainer, Watch, pretrain};
 
@@ -45,7 +45,7 @@ struct MakeArgs {
 }
 
 /// Shows each step.
-struct Shown<'a>(&'a Progress);
+struct Shown<'a>(&'a Entry);
 
 impl Watch for Shown<'_> {
     type Error = ModelError;
@@ -69,9 +69,9 @@ pub(super) fn run(args: OrganismArgs) -> Result<(), CliError> {
     let from = Files::Folder(args.tokenizer);
     let text = Text::read(&from)?;
     let progress = Progress::new(args.progress);
-    progress.begin("organism", "train every weight");
-    let model = pretrain(&recipe, &text, &rows, &Device::Cpu, &mut Shown(&progress))?;
-    progress.end("done");
+    let entry = progress.begin("organism", "train every weight");
+    let model = pretrain(&recipe, &text, &rows, &Device::Cpu, &mut Shown(&entry))?;
+    entry.end("done", false);
     std::fs::create_dir_all(&args.out).map_err(|source| RunError::Io {
         action: "create folder",
         path: args.out.clone(),

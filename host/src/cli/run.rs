@@ -9,13 +9,26 @@ use crate::config::Settings;
 use crate::model::device;
 use crate::plugins::{self, find, places};
 use crate::report::headline_text;
-use crate::run::{self, Interrupt, Options, ProgressMode, Recipe, RunError};
+use crate::run::{self, Interrupt, Options, Outcome, ProgressMode, Recipe, RunError, Selection, unknown_key};
 
 /// Run a study, or go on with it.
 ///
 /// Give a recipe file, or a plugin with its embedded recipe. The same recipe leads to the same run:
-/// finished cells are kept, so that an interrupted run goes on where it was.
+/// finished cells are kept, so that an interrupted run goes on where it was, and cells that failed are tried again.
+/// Cells run side by side; what they compute is shared through the store and never computed twice.
+///
+/// A recipe is TOML:
+///
+///     extends = "base.toml"            # another recipe, which this one changes
+///     plugin = "subspace_overlap"
+///     name = "overlap"                 # first part of the run's id
+///     [params]                         # see `emhost plugin info subspace_overlap`
+///     random_draws = 1000
+///     [grid]                           # each combination is a run
+///     seed = [42, 137, 256]
+///     recipe.learning_rate = [1e-4, 1e-3]
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct RunArgs {
     /// Recipe: TOML with `plugin` and a table `[params]`.
     #[arg(required_unless_present = "plugin")]
@@ -23,9 +36,16 @@ pub struct RunArgs {
     /// Plugin, by name or by the path of its library.
     #[arg(long, value_name = "NAME|PATH")]
     plugin: Option<String>,
-    /// Set a parameter, such as `recipe.steps=20` (see `emhost plugin info NAME`).
+    /// Set a parameter, such as `recipe.steps=20` (see `emhost plugin info NAME`), or an axis of the grid, such as
+    /// `grid.seed=[1, 2]`.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Run only the cells whose id fits, such as `condition=c1,*`; a run is summarised once all its cells are finished.
+    #[arg(long, value_name = "PATTERN")]
+    cells: Vec<String>,
+    /// Cells at the same time, where memory allows; 0 for one per processor.
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
     /// Run finished cells again.
     #[arg(long)]
     fresh: bool,
@@ -50,27 +70,48 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
     for assignment in &args.set {
         recipe.set(assignment)?;
     }
+    let points = recipe.points()?;
+    for point in &points {
+        if let Some(problem) = unknown_key(&plugin.manifest().params, &point.params) {
+            let message = format!("{problem} (see `emhost plugin info {}`)", plugin.manifest().name);
+            return Err(CliError::Said { message, code: 2 });
+        }
+    }
     let options = Options {
         runs: settings.runs.clone(),
         store: settings.store.clone(),
         fresh: args.fresh,
+        cells: Selection::new(args.cells),
+        workers: args.workers.unwrap_or(settings.workers),
         progress: args.progress,
         device: device(&settings.device).map_err(RunError::from)?,
         command: typed(),
     };
     let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds))
         .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
-    let outcome = run::run(&recipe, &plugin, &options, interrupt)?;
+    let outcomes = run::run(&points, &plugin, &options, interrupt)?;
+    outcomes.iter().try_for_each(said)
+}
+
+/// What a person wants to know of a run.
+fn said(outcome: &Outcome) -> Result<(), CliError> {
     if outcome.kept > 0 {
-        eprintln!("{} of {} cells were finished before", outcome.kept, outcome.cells);
+        eprintln!("{}: {} of {} cells were finished before", outcome.id, outcome.kept, outcome.cells);
     }
-    match &outcome.report {
-        Some(report) => {
-            let path = outcome.folder.join("report.html");
-            Ok(print(&format!("{}\nreport: {}\n", headline_text(report, width()), path.display()))?)
+    let folder = outcome.folder.display();
+    let text = match &outcome.report {
+        _ if outcome.done < outcome.cells => {
+            format!(
+                "run: {folder}, {} of {} cells are finished; it is summarised once all are\n",
+                outcome.done, outcome.cells
+            )
         }
-        None => Ok(print(&format!("run: {}\n", outcome.folder.display()))?),
-    }
+        Some(report) => {
+            format!("{}\nreport: {}\n", headline_text(report, width()), outcome.folder.join("report.html").display())
+        }
+        None => format!("run: {folder}\n"),
+    };
+    Ok(print(&text)?)
 }
 
 /// The command line, quoted for a shell where it must be.

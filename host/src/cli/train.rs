@@ -170,7 +170,7 @@ pub(super) fn run(args: TrainArgs, settings: &Settings) -> Result<(), CliError> 
     let interrupt = Interrupt::watch()
         .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
     let progress = Progress::new(args.progress);
-    progress.begin("train", &format!("{} steps, {} numbers learn", job.steps, job.learner.count()));
+    let entry = progress.begin("train", &format!("{} steps, {} numbers learn", job.steps, job.learner.count()));
     let (begun, mut tokens) = (Instant::now(), 0);
     let result = folder.run(
         &job,
@@ -182,11 +182,11 @@ pub(super) fn run(args: TrainArgs, settings: &Settings) -> Result<(), CliError> 
         &mut |done, total, step| {
             tokens += step.tokens;
             let rate = tokens as f64 / begun.elapsed().as_secs_f64();
-            progress.update(&format!("loss {:.4}, {rate:.0} tokens/s", step.loss), done as u64, total as u64);
+            entry.update(&format!("loss {:.4}, {rate:.0} tokens/s", step.loss), done as u64, total as u64);
             !interrupt.requested()
         },
     );
-    progress.end(if result.is_ok() { "done" } else { "stopped" });
+    entry.end(if result.is_ok() { "done" } else { "stopped" }, false);
     let finished = result.map_err(|error| match error {
         _ if interrupt.requested() => {
             CliError::Said { message: "stopped; run the same command again to go on".to_owned(), code: 75 }

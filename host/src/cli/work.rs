@@ -151,14 +151,14 @@ impl Output {
         let interrupt = Interrupt::watch()
             .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
         let progress = Progress::new(self.progress);
-        progress.begin(name, about);
+        let entry = progress.begin(name, about);
         let result = work(&mut |done, total| {
             if done > 0 {
-                progress.update(about, done as u64, total as u64);
+                entry.update(about, done as u64, total as u64);
             }
             !interrupt.requested()
         });
-        progress.end(if result.is_ok() { "done" } else { "stopped" });
+        entry.end(if result.is_ok() { "done" } else { "stopped" }, false);
         result.map_err(|error| match error {
             _ if interrupt.requested() => {
                 CliError::Said { message: "stopped; nothing was written".to_owned(), code: 75 }

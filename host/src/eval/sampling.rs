@@ -102,12 +102,13 @@ impl Sampling {
                         organism = Some(Organism::load(&files, &adapters, &device)?);
                     }
                     let organism = organism.as_ref().expect("it was loaded above");
-                    stages.build(&part.key, |folder| -> Result<(), RunError> {
+                    let built = stages.build(&part.key, |folder| -> Result<(), RunError> {
                         let task =
                             SampleTask::new(organism, &part.rows, &[], Steering::default(), part.request.clone())?;
                         let sampled = task.run(None, &mut |done, _| progress(before + done, total))?;
                         write(&folder.join(ANSWERS), &sampled.completions)
-                    })?
+                    })?;
+                    built.folder
                 }
             };
             answers.extend(read(&folder.join(ANSWERS))?);

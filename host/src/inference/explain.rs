@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::organism::Organism;
 use crate::model::parallel::{at_once, lanes};
 use crate::model::{Device, Result};
+use crate::units::bytes;
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -78,10 +79,4 @@ impl fmt::Display for Plan {
             None => write!(f, "time     unknown, there is nothing to measure"),
         }
     }
-}
-
-fn bytes(count: u64) -> String {
-    let units = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
-    let found = units.into_iter().find(|(_, size)| count as f64 >= *size);
-    found.map_or_else(|| format!("{count} bytes"), |(unit, size)| format!("{:.1} {unit}", count as f64 / size))
 }

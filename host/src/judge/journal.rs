@@ -14,8 +14,9 @@ use serde_json::json;
 
 use super::error::{JudgeError, Result};
 use super::judging::{Event, Judge};
-use super::record::{Ask, Judgment, Usage, now};
-use crate::store::{StoreError, write_new_atomic};
+use super::record::{Ask, Judgment, Usage};
+use crate::clock::now;
+use crate::store::{StoreError, create_folders, share, write_new_atomic};
 
 /// The judgments of one judge.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Journal {
     /// what is added, such as the path of its result.
     pub fn open(store: &Path, judge: &dyn Judge, work: &str, keys: &HashSet<String>) -> Result<Self> {
         let folder = store.join("judgments").join(format!("{}-{}", judge.kind(), judge.digest()));
-        fs::create_dir_all(&folder).map_err(JudgeError::io("create", &folder))?;
+        create_folders(&folder).map_err(JudgeError::io("create", &folder))?;
         let about = json!({ "kind": judge.kind(), "identity": judge.identity() });
         match write_new_atomic(&folder.join("judge.json"), format!("{about:#}\n").as_bytes()) {
             Ok(()) | Err(StoreError::Exists { .. }) => {}
@@ -48,12 +49,10 @@ impl Journal {
         let name = &blake3::hash(work.as_bytes()).to_hex()[..16];
         let path = folder.join(format!("{name}.jsonl"));
         let own = OpenOptions::new().read(true).append(true).create(true).open(&path);
-        let mut journal = Self {
-            own: own.map_err(JudgeError::io("open", &path))?,
-            path: path.clone(),
-            found: HashMap::new(),
-            spent: Usage::default(),
-        };
+        let own = own.map_err(JudgeError::io("open", &path))?;
+        // Only its owner may, and only its owner needs to.
+        let _ = share(&path);
+        let mut journal = Self { own, path: path.clone(), found: HashMap::new(), spent: Usage::default() };
         match journal.own.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let problem = "another emhost judges for this folder with the same judge; wait until it has ended";

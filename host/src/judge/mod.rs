@@ -25,6 +25,6 @@ pub use journal::{Journal, Progress, judge_all};
 pub use judging::{Event, Judge, Step};
 pub use lexicon::{Lexicon, LexiconError, Scores};
 pub use local::LocalJudge;
-pub use record::{Ask, Changes, Judgment, Missing, Scale, TopToken, Usage, now};
+pub use record::{Ask, Changes, Judgment, Missing, Scale, TopToken, Usage};
 pub use spec::{Opened, Spec};
 pub use world::{LEXICON_METRICS, LexiconJudge};

@@ -2,11 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The moment as text, UTC.
-pub fn now() -> String {
-    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
 /// The numbers that a rubric asks for, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Scale {

@@ -12,6 +12,7 @@ mod terminal;
 mod text;
 
 pub use html::{RunReport, render_html};
+pub use number::with_interval as number_with_interval;
 pub use svg::{FigureError, render_svg};
 pub use table::{Cell, ReportTable, table_from_batches};
 pub use terminal::headline_text;

@@ -183,6 +183,7 @@ pub fn report() -> RunReport {
                 "Directions come from the questions on which misalignment was measured. Held-out questions give a cosine of 0.58.".into(),
                 "All organisms share one base model.".into(),
             ],
+            answers: Vec::new(),
             tables: Vec::new(),
         },
         figures: vec![lines(), bars(), heatmap(), points()],

@@ -1,22 +1,24 @@
-//! Executes a run: finished cells are kept, the others run, then the summary and the report.
+//! Executes runs: finished cells are kept, the others run side by side, then each run's summary and report.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
-use emhost_abi::wire::Report;
+use emhost_abi::wire::{Cell, Report};
 use serde_json::Value;
 
-use super::folder::{Done, RunFolder};
-use super::ops::{Lab, OPERATIONS, Shared};
+use super::folder::RunFolder;
+use super::gate::Gate;
+use super::ops::{Lab, OPERATIONS, Organisms, Shared};
+use super::pool::Pool;
 use super::progress::{Progress, ProgressMode};
 use super::provenance::RunRecord;
-use super::{Interrupt, Recipe, RunError, show};
+use super::{Interrupt, Recipe, RunError, Selection};
 use crate::model::Device;
 use crate::plugins::{LoadedPlugin, Running};
 use crate::store::Stages;
 
-/// How a run is executed; nothing here changes its results.
+/// How runs are executed; nothing here changes their results.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Folder of all runs.
@@ -25,6 +27,10 @@ pub struct Options {
     pub store: PathBuf,
     /// Run finished cells again.
     pub fresh: bool,
+    /// Which cells run; a summary needs all of them.
+    pub cells: Selection,
+    /// Cells that run at the same time, where memory allows; 0 for one per processor.
+    pub workers: usize,
     /// How progress is shown.
     pub progress: ProgressMode,
     /// Where models run.
@@ -33,93 +39,135 @@ pub struct Options {
     pub command: String,
 }
 
-/// A finished run.
+/// A run after this call.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The run's id.
+    pub id: String,
     /// The run's folder.
     pub folder: PathBuf,
-    /// What the plugin said, if it reported.
+    /// What the plugin said, if the run is finished and the plugin reported.
     pub report: Option<Report>,
     /// Cells that were finished before this call.
     pub kept: usize,
+    /// Cells that are finished now.
+    pub done: usize,
     /// Cells of the plan.
     pub cells: usize,
 }
 
-/// Runs a recipe, or goes on with it: the same recipe, plugin and model lead to the same folder.
+/// A run whose plan is known.
+pub(super) struct Planned {
+    pub params: String,
+    pub record: RunRecord,
+    pub folder: RunFolder,
+    pub plan: Vec<Cell>,
+    pub ids: Vec<String>,
+    /// Whether each cell was finished before.
+    pub kept: Vec<bool>,
+    /// Nobody else works on the run while this is open.
+    _lock: File,
+}
+
+/// What executing needs, whatever the run.
+pub(super) struct Host<'a> {
+    pub plugin: &'a LoadedPlugin,
+    pub options: &'a Options,
+    pub shared: Arc<Shared>,
+}
+
+/// Runs recipes of one plugin, or goes on with them: the same recipe, plugin and model lead to the same folder.
+///
+/// A cell that fails stops no other, except where the disk is at fault.
 pub fn run(
-    recipe: &Recipe,
+    recipes: &[Recipe],
     plugin: &LoadedPlugin,
     options: &Options,
     interrupt: Interrupt,
-) -> Result<Outcome, RunError> {
+) -> Result<Vec<Outcome>, RunError> {
     let manifest = plugin.manifest();
     let missing: Vec<&str> =
         manifest.operations.iter().map(String::as_str).filter(|op| !OPERATIONS.contains(op)).collect();
     if !missing.is_empty() {
         return Err(RunError::Operations { plugin: manifest.name.clone(), missing: missing.join(", ") });
     }
-    let record = RunRecord::new(recipe, plugin, options);
-    let folder = RunFolder::open(&options.runs, &record.id)?;
-    let shared = Arc::new(Shared {
-        folder: folder.clone(),
+    let host = Host { plugin, options, shared: shared(options, interrupt)? };
+    let runs = recipes.iter().map(|recipe| host.planned(recipe)).collect::<Result<Vec<_>, _>>()?;
+    let all: Vec<String> = runs.iter().flat_map(|run| run.ids.iter().cloned()).collect();
+    options.cells.check(&all)?;
+    let failed = Pool::new(&host, &runs).execute()?;
+    if !failed.is_empty() {
+        return Err(RunError::Cells { cells: failed, of: all.len() });
+    }
+    runs.into_iter().map(|run| run.outcome()).collect()
+}
+
+fn shared(options: &Options, interrupt: Interrupt) -> Result<Arc<Shared>, RunError> {
+    let progress = Progress::new(options.progress);
+    let (shown, stop) = (progress.clone(), interrupt.clone());
+    let said = std::sync::Mutex::new(String::new());
+    let stages = Stages::open(options.store.join("stages"))?.with_patience(move |holder, waited| {
+        if waited.as_millis() > 500
+            && said.lock().is_ok_and(|mut said| std::mem::replace(&mut *said, holder.to_owned()) != holder)
+        {
+            shown.note(&format!("waiting for a stage that {holder} computes"));
+        }
+        !stop.requested()
+    });
+    Ok(Arc::new(Shared {
         store: options.store.clone(),
-        stages: Stages::open(options.store.join("stages"))?,
-        progress: Progress::new(options.progress),
+        stages,
+        organisms: Organisms::default(),
+        gate: Gate::default(),
+        progress,
         interrupt,
         device: options.device.clone(),
-    });
-    let lab = Arc::new(Lab::new(shared.clone()));
-    let running = plugin.create(&Value::Object(recipe.params.clone()).to_string(), lab.clone())?;
-    let plan = running.plan()?;
-    record.write(&folder, &plan)?;
-    let ids: Vec<String> = plan.iter().map(|cell| cell.id.clone()).collect();
-    let work = Work { shared: &shared, lab: &lab, running: &running, ids: &ids, fresh: options.fresh };
-    let mut kept = 0;
-    for (at, cell) in plan.iter().enumerate() {
-        let label = format!("cell {} of {}", at + 1, plan.len());
-        kept += usize::from(!work.entry(Some(&cell.id), &label, &cell.about, |running| running.run(cell))?);
+    }))
+}
+
+impl Host<'_> {
+    /// The plugin with a run's parameters, and the host that it sees.
+    pub fn create(&self, folder: &RunFolder, params: &str) -> Result<(Arc<Lab>, Running), RunError> {
+        let lab = Arc::new(Lab::new(self.shared.clone(), folder.clone()));
+        let running = self.plugin.create(params, lab.clone())?;
+        Ok((lab, running))
     }
-    let fresh = Work { fresh: options.fresh || kept < plan.len(), ..work };
-    fresh.entry(None, "summary", "tables, figures and report", Running::summarize)?;
-    let report = show::write_report(&folder, &record, &ids)?;
-    Ok(Outcome { folder: folder.root().to_owned(), report, kept, cells: plan.len() })
+
+    fn planned(&self, recipe: &Recipe) -> Result<Planned, RunError> {
+        let mut record = RunRecord::new(recipe, self.plugin, self.options);
+        let folder = RunFolder::at(&self.options.runs, &record.id);
+        let params = Value::Object(recipe.params.clone()).to_string();
+        // Wrong parameters leave no folder.
+        let (lab, running) = self.create(&folder, &params)?;
+        let plan = running.plan()?;
+        folder.make()?;
+        let lock = folder.lock()?;
+        record = record.write(&folder, &plan)?;
+        let ids: Vec<String> = plan.iter().map(|cell| cell.id.clone()).collect();
+        let kept = |id: &String| -> Result<bool, RunError> {
+            let done = if self.options.fresh { None } else { folder.done(Some(id))? };
+            Ok(done.is_some_and(|done| lab.unchanged(&done.inputs)))
+        };
+        let kept = ids.iter().map(kept).collect::<Result<_, _>>()?;
+        Ok(Planned { params, record, folder, plan, ids, kept, _lock: lock })
+    }
 }
 
-/// What executing one entry of the plan needs.
-struct Work<'a> {
-    shared: &'a Shared,
-    lab: &'a Lab,
-    running: &'a Running,
-    ids: &'a [String],
-    fresh: bool,
-}
-
-impl Work<'_> {
-    /// Executes a cell, or the summary, unless it is finished; true if it did.
-    fn entry(
-        &self,
-        cell: Option<&str>,
-        label: &str,
-        about: &str,
-        body: impl FnOnce(&Running) -> Result<(), crate::plugins::PluginError>,
-    ) -> Result<bool, RunError> {
-        if self.shared.interrupt.requested() {
-            return Err(RunError::Interrupted);
+impl Planned {
+    fn outcome(self) -> Result<Outcome, RunError> {
+        let mut done = 0;
+        for id in &self.ids {
+            done += usize::from(self.folder.done(Some(id))?.is_some());
         }
-        let folder = &self.shared.folder;
-        if !self.fresh && folder.done(cell)?.is_some_and(|done| self.lab.unchanged(&done.inputs)) {
-            return Ok(false);
-        }
-        folder.clear(cell)?;
-        self.shared.progress.begin(label, about);
-        let begun = Instant::now();
-        self.lab.begin(cell, self.ids)?;
-        let result = body(self.running);
-        let (tables, inputs) = self.lab.end();
-        self.shared.progress.end(if result.is_ok() { "done" } else { "stopped" });
-        result?;
-        folder.finish(cell, &Done { seconds: begun.elapsed().as_secs_f64(), tables, inputs })?;
-        Ok(true)
+        let finished = self.folder.done(None)?.is_some();
+        let report = finished.then(|| self.folder.read_json(&self.folder.root().join("report.json"))).transpose()?;
+        Ok(Outcome {
+            id: self.record.id,
+            folder: self.folder.root().to_owned(),
+            report: report.flatten(),
+            kept: self.kept.iter().filter(|kept| **kept).count(),
+            done,
+            cells: self.ids.len(),
+        })
     }
 }

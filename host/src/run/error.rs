@@ -34,7 +34,7 @@ pub enum RunError {
     },
     /// The store failed.
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// A model failed.
     #[error("{0}")]
     Model(#[from] ModelError),
@@ -60,6 +60,25 @@ pub enum RunError {
     /// What a plugin's stream or an operation passed on.
     #[error("{0}")]
     Failure(Failure),
+    /// The command line asks for what cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Another process works on the same run.
+    #[error("run {run} is being worked on by {by}; wait until it has ended")]
+    Busy {
+        /// The run.
+        run: String,
+        /// Which process.
+        by: String,
+    },
+    /// Some cells failed; what they said is beside it, in the order of the plan.
+    #[error("{}", failed(.cells, *.of))]
+    Cells {
+        /// Id and failure of each.
+        cells: Vec<(String, Box<RunError>)>,
+        /// Cells of the plan.
+        of: usize,
+    },
     /// The user stopped the run.
     #[error("stopped; run the same command again to go on")]
     Interrupted,
@@ -72,6 +91,7 @@ impl RunError {
             Self::Plugin(error) => error.exit_code(),
             Self::Operations { .. } => 3,
             Self::Judge(error) => error.exit_code(),
+            Self::Cells { cells, .. } => cells.first().map_or(3, |(_, error)| error.exit_code()),
             other => other.failure().exit_code(),
         }
     }
@@ -82,14 +102,28 @@ impl RunError {
             Self::Failure(failure) => return failure.clone(),
             Self::Interrupted | Self::Model(ModelError::Cancelled) => return Failure::cancelled(),
             Self::Judge(error) => error.kind(),
-            Self::Recipe { .. } | Self::Rows(_) => kind::INPUT,
+            Self::Recipe { .. } | Self::Rows(_) | Self::Usage(_) | Self::Busy { .. } => kind::INPUT,
             Self::Model(error) if error.is_input() => kind::INPUT,
             Self::Model(ModelError::Write { .. }) => kind::STORAGE,
             Self::Model(_) => kind::MODEL,
             Self::Store(_) | Self::Io { .. } => kind::STORAGE,
-            Self::Plugin(_) | Self::Operations { .. } | Self::Operation(_) => kind::PLUGIN,
+            Self::Plugin(_) | Self::Operations { .. } | Self::Operation(_) | Self::Cells { .. } => kind::PLUGIN,
         };
         Failure::new(kind, self.to_string())
+    }
+}
+
+fn failed(cells: &[(String, Box<RunError>)], of: usize) -> String {
+    let each: Vec<String> = cells.iter().map(|(cell, error)| format!("\n  {cell}: {error}")).collect();
+    format!("{} of {of} cells failed; the same command tries them again{}", cells.len(), each.concat())
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::GaveUp { .. } => Self::Interrupted,
+            error => Self::Store(error),
+        }
     }
 }
 

@@ -1,19 +1,28 @@
 //! Runs: a recipe becomes a plan, the plan's cells are executed or found done, and a report is written.
 
+mod cells;
 mod engine;
 mod error;
 mod folder;
+mod gate;
 mod interrupt;
+mod keys;
+mod list;
 mod ops;
+mod pool;
 mod progress;
 mod provenance;
 mod recipe;
 mod show;
 
+pub use cells::Selection;
 pub use engine::{Options, Outcome, run};
 pub use error::RunError;
-pub use folder::RunFolder;
+pub use folder::{Done, Failed, RunFolder};
 pub use interrupt::Interrupt;
+pub use keys::{nearest, unknown_key};
+pub use list::{Compared, DIFFERENCE, Listed, State, compare, differing, list, named, remove};
 pub use ops::OPERATIONS;
-pub use progress::{Progress, ProgressMode};
+pub use progress::{Entry, Progress, ProgressMode};
+pub use provenance::RunRecord;
 pub use recipe::{Recipe, assign};

@@ -1,11 +1,11 @@
-//! How far a run is: bars on a terminal, lines elsewhere, JSON for programs.
+//! How far the work is: bars on a terminal, lines elsewhere, JSON for programs.
 
 use std::io::IsTerminal;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value, json};
 
 /// How progress is shown, on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -15,29 +15,45 @@ pub enum ProgressMode {
     Auto,
     /// A line now and then.
     Plain,
-    /// One JSON object per line.
+    /// One JSON object per line: `begin`, `progress` with `done`, `total`, `rate` per second and `seconds_left`, `end`.
     Json,
     /// Nothing.
     None,
 }
 
-/// Shows progress of one entry of the plan after the other.
+/// Shows the progress of any number of entries at the same time.
+#[derive(Clone)]
 pub struct Progress {
     mode: ProgressMode,
+    bars: MultiProgress,
+    whole: Arc<Mutex<Option<Whole>>>,
+}
+
+/// One piece of work, such as a cell, while it runs.
+pub struct Entry {
+    shown: Progress,
+    name: String,
+    bar: Option<ProgressBar>,
+    begun: Instant,
     state: Mutex<State>,
 }
 
-struct State {
-    entry: String,
+/// All entries together.
+struct Whole {
+    total: u64,
+    done: u64,
     bar: Option<ProgressBar>,
-    begun: Instant,
-    shown: Option<Instant>,
-    part: Option<WorkPart>,
+}
+
+#[derive(Default)]
+struct State {
+    said: Option<Instant>,
+    part: Option<Part>,
 }
 
 /// A stretch of work inside of an entry that counts to one total.
 #[derive(Clone, Copy)]
-struct WorkPart {
+struct Part {
     total: u64,
     done: u64,
     /// What was done when it was first heard of, and when that was.
@@ -55,94 +71,141 @@ impl Progress {
             ProgressMode::Auto if !std::io::stderr().is_terminal() => ProgressMode::Plain,
             other => other,
         };
-        let state = State { entry: String::new(), bar: None, begun: Instant::now(), shown: None, part: None };
-        Self { mode, state: Mutex::new(state) }
+        let target =
+            if mode == ProgressMode::Auto { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { mode, bars: MultiProgress::with_draw_target(target), whole: Arc::default() }
     }
 
-    /// An entry of the plan begins: `cell 2 of 5`, and what it is about.
-    pub fn begin(&self, entry: &str, about: &str) {
-        let mut state = self.state();
-        state.entry = entry.to_owned();
-        (state.begun, state.shown, state.part) = (Instant::now(), None, None);
+    /// There are `total` entries, of which `done` are done.
+    pub fn plan(&self, total: usize, done: usize) {
+        let bar = (self.mode == ProgressMode::Auto && total > 1).then(|| {
+            let bar = ProgressBar::new(total as u64).with_style(style("{bar:24} {pos} of {len} cells, {eta} left"));
+            self.bars.add(bar)
+        });
+        if let Some(bar) = &bar {
+            bar.set_position(done as u64);
+            bar.reset_eta();
+        }
+        *self.whole() = Some(Whole { total: total as u64, done: done as u64, bar });
+        if self.mode == ProgressMode::Json {
+            say(json!({ "event": "plan", "cells": total, "done": done }));
+        }
+    }
+
+    /// An entry begins: `cell 2 of 5`, and what it is about.
+    pub fn begin(&self, name: &str, about: &str) -> Entry {
+        let bar = (self.mode == ProgressMode::Auto).then(|| {
+            let style = style("{prefix:.bold} {wide_msg} {bar:24} {pos}/{len} {per_sec} {eta}");
+            let bar = self.bars.insert(0, ProgressBar::new(0).with_style(style));
+            bar.set_prefix(name.to_owned());
+            bar.set_message(about.to_owned());
+            bar
+        });
         match self.mode {
-            ProgressMode::Auto => {
-                let style = ProgressStyle::with_template("{prefix:.bold} {wide_msg} {bar:24} {pos}/{len} {eta}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
-                let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style);
-                bar.set_prefix(entry.to_owned());
-                bar.set_message(about.to_owned());
-                state.bar = Some(bar);
-            }
-            ProgressMode::Plain => eprintln!("{entry}: {about}"),
-            ProgressMode::Json => event(&[("event", "begin"), ("entry", entry), ("about", about)], &[]),
+            ProgressMode::Plain => eprintln!("{name}: {about}"),
+            ProgressMode::Json => say(json!({ "event": "begin", "entry": name, "about": about })),
+            ProgressMode::Auto | ProgressMode::None => {}
+        }
+        Entry { shown: self.clone(), name: name.to_owned(), bar, begun: Instant::now(), state: Mutex::default() }
+    }
+
+    /// A line that stands between the bars.
+    pub fn note(&self, text: &str) {
+        match self.mode {
+            ProgressMode::Auto => self.bars.suspend(|| eprintln!("{text}")),
+            ProgressMode::Plain => eprintln!("{text}"),
+            ProgressMode::Json => say(json!({ "event": "note", "message": text })),
             ProgressMode::None => {}
         }
     }
 
+    fn whole(&self) -> MutexGuard<'_, Option<Whole>> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
     /// Work inside the entry.
     pub fn update(&self, message: &str, done: u64, total: u64) {
-        let mut state = self.state();
-        if let Some(bar) = &state.bar {
+        if let Some(bar) = &self.bar {
             bar.set_length(total);
             bar.set_position(done);
             bar.set_message(message.to_owned());
             return;
         }
-        // The time that is left counts from where this part of the entry began.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Rates count from where this part of the entry began.
         let part = match state.part {
-            Some(part) if part.total == total && part.done <= done => WorkPart { done, ..part },
-            _ => WorkPart { total, done, first: done, begun: Instant::now() },
+            Some(part) if part.total == total && part.done <= done => Part { done, ..part },
+            _ => Part { total, done, first: done, begun: Instant::now() },
         };
         state.part = Some(part);
-        if done < total && state.shown.is_some_and(|at| at.elapsed() < QUIET) {
+        if done < total && state.said.is_some_and(|at| at.elapsed() < QUIET) {
             return;
         }
-        state.shown = Some(Instant::now());
-        match self.mode {
+        state.said = Some(Instant::now());
+        let seconds = part.begun.elapsed().as_secs_f64();
+        let rate = (done > part.first && seconds > 0.0).then(|| (done - part.first) as f64 / seconds);
+        let left = rate.map(|rate| total.saturating_sub(done) as f64 / rate);
+        match self.shown.mode {
             ProgressMode::Json => {
-                event(
-                    &[("event", "progress"), ("entry", &state.entry), ("message", message)],
-                    &[("done", done as f64), ("total", total as f64)],
+                let mut event = object(
+                    json!({ "event": "progress", "entry": self.name, "message": message, "done": done, "total": total }),
                 );
+                let known = [("rate", rate), ("seconds_left", left)];
+                event.extend(known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))));
+                say(Value::Object(event));
             }
             ProgressMode::Plain if done < total => {
-                let left = match done - part.first {
-                    0 => String::new(),
-                    count => {
-                        let each = part.begun.elapsed().as_secs_f64() / count as f64;
-                        format!(", {:.0} s left", each * (total - done) as f64)
-                    }
-                };
-                eprintln!("{}: {message} {done}/{total}{left}", state.entry);
+                let left = left.map_or_else(String::new, |left| format!(", {left:.0} s left"));
+                eprintln!("{}: {message} {done}/{total}{left}", self.name);
             }
             _ => {}
         }
     }
 
-    /// The entry is finished.
-    pub fn end(&self, outcome: &str) {
-        let mut state = self.state();
-        let seconds = state.begun.elapsed().as_secs_f64();
-        if let Some(bar) = state.bar.take() {
+    /// The entry is finished; `counts` if it is one of those that were planned.
+    pub fn end(&self, outcome: &str, counts: bool) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            self.shown.bars.remove(bar);
         }
-        match self.mode {
-            ProgressMode::Auto | ProgressMode::Plain => eprintln!("{}: {outcome} in {seconds:.1} s", state.entry),
+        let mut whole = self.shown.whole();
+        let of = match whole.as_mut() {
+            Some(whole) if counts => {
+                whole.done += 1;
+                whole.bar.iter().for_each(|bar| bar.set_position(whole.done));
+                Some((whole.done, whole.total))
+            }
+            _ => None,
+        };
+        let text = format!("{}: {outcome} in {seconds:.1} s", self.name);
+        match self.shown.mode {
+            ProgressMode::Auto => self.shown.bars.suspend(|| eprintln!("{text}")),
+            ProgressMode::Plain => eprintln!("{text}"),
             ProgressMode::Json => {
-                event(&[("event", "end"), ("entry", &state.entry), ("outcome", outcome)], &[("seconds", seconds)])
+                let mut event =
+                    object(json!({ "event": "end", "entry": self.name, "outcome": outcome, "seconds": seconds }));
+                if let Some((done, total)) = of {
+                    event.extend(object(json!({ "cells_done": done, "cells": total })));
+                }
+                say(Value::Object(event));
             }
             ProgressMode::None => {}
         }
     }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn event(texts: &[(&str, &str)], numbers: &[(&str, f64)]) {
-    let mut object = serde_json::Map::new();
-    texts.iter().for_each(|(name, text)| drop(object.insert((*name).to_owned(), (*text).into())));
-    numbers.iter().for_each(|(name, number)| drop(object.insert((*name).to_owned(), (*number).into())));
-    eprintln!("{}", serde_json::Value::Object(object));
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(map) = value { map } else { Map::new() }
+}
+
+/// One line, in one piece also when several threads speak.
+fn say(event: Value) {
+    eprintln!("{event}");
 }

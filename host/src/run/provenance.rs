@@ -75,12 +75,14 @@ impl RunRecord {
         }
     }
 
-    /// Writes `run.json` unless an earlier call of the same run did.
-    pub fn write(&self, folder: &RunFolder, plan: &[Cell]) -> Result<(), RunError> {
+    /// Writes `run.json` unless an earlier call of the same run did, and gives what stands there.
+    pub fn write(self, folder: &RunFolder, plan: &[Cell]) -> Result<Self, RunError> {
         let path = folder.root().join("run.json");
-        match folder.read_json::<Self>(&path)? {
-            Some(_) => Ok(()),
-            None => folder.write_json(&path, &Self { plan: plan.to_vec(), ..self.clone() }),
+        if let Some(first) = folder.read_json(&path)? {
+            return Ok(first);
         }
+        let record = Self { plan: plan.to_vec(), ..self };
+        folder.write_json(&path, &record)?;
+        Ok(record)
     }
 }

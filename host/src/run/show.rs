@@ -14,10 +14,10 @@ use crate::store::{StoreError, read_table, write_atomic};
 /// Rows of a table that stand in the report itself.
 const INLINE_ROWS: usize = 200;
 
-/// Writes the report, if the plugin gave one, and returns it.
-pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) -> Result<Option<Report>, RunError> {
+/// Writes the report, if the plugin gave one.
+pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) -> Result<(), RunError> {
     let root = folder.root();
-    let Some(report) = folder.read_json::<Report>(&root.join("report.json"))? else { return Ok(None) };
+    let Some(report) = folder.read_json::<Report>(&root.join("report.json"))? else { return Ok(()) };
     let mut tables = Vec::new();
     for note in &report.tables {
         tables.push(table(folder, note)?);
@@ -26,8 +26,6 @@ pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) ->
     for cell in cells {
         seconds += folder.done(Some(cell))?.map_or(0.0, |done| done.seconds);
     }
-    let first = folder.read_json::<RunRecord>(&root.join("run.json"))?;
-    let record = first.as_ref().unwrap_or(record);
     let page = RunReport {
         title: spoken(&record.plugin),
         plugin: format!("{} {}", record.plugin, record.plugin_version),
@@ -40,8 +38,7 @@ pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) ->
         warnings: Vec::new(),
         report,
     };
-    write_atomic(&root.join("report.html"), render_html(&page).as_bytes())?;
-    Ok(Some(page.report))
+    Ok(write_atomic(&root.join("report.html"), render_html(&page).as_bytes())?)
 }
 
 /// `subspace_overlap` as a heading: `Subspace overlap`.

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use super::shared::{create_folders, share_all};
 use super::temporary::{Temporary, parent};
 
 /// Writes `bytes` to `path` in one step: a reader sees the old file or the new one, also after a crash.
@@ -25,7 +26,7 @@ pub fn publish_new_folder(path: &Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(
     build_new_folder(path, |folder| {
         for (name, bytes) in files {
             let file = folder.join(name);
-            fs::create_dir_all(parent(&file)).map_err(|e| StoreError::io("create", parent(&file), e))?;
+            create_folders(parent(&file)).map_err(|e| StoreError::io("create", parent(&file), e))?;
             let named = |error| match error {
                 StoreError::Io { action, source, .. } => StoreError::Io { action, path: path.join(name), source },
                 other => other,
@@ -42,6 +43,7 @@ pub fn publish_new_folder(path: &Path, files: &[(PathBuf, Vec<u8>)]) -> Result<(
 pub fn build_new_folder<E: From<StoreError>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     let mut temporary = Temporary::folder(path)?;
     fill(temporary.path())?;
+    share_all(temporary.path()).map_err(|e| StoreError::io("write", path, e))?;
     sync_folder(temporary.path())?;
     publish_folder(&mut temporary, path)?;
     Ok(sync_folder(parent(path))?)

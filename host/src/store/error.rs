@@ -46,6 +46,12 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
+    /// Another process computes what is wanted, and it was not waited for.
+    #[error("wait for {path}: another process computes it; run the same command again to go on", path = .path.display())]
+    GaveUp {
+        /// The stage.
+        path: PathBuf,
+    },
     /// The final name is taken; datasets are never replaced.
     #[error("create {path}: it exists already; choose another name or remove it", path = .path.display())]
     Exists {

@@ -14,6 +14,7 @@ mod narrow;
 mod pages;
 mod part;
 mod read;
+mod shared;
 mod stages;
 mod table;
 mod temporary;
@@ -29,7 +30,10 @@ pub use dataset::Dataset;
 pub use error::StoreError;
 pub use manifest::{Column, FileEntry, Manifest, Part, PartEntry, RowGroup, Span};
 pub use read::{BytesRead, DatasetReader};
-pub use stages::{StageKey, Stages};
+pub use shared::{create_folders, share};
+pub use stages::{
+    Built, Collected, Difference, How, Keep, Made, Stage, StageFile, StageKey, StageRecord, Stages, differences,
+};
 pub use table::{TableReader, read_table, write_table};
 pub use verify::{Damage, Place, VerifyReport, verify_folder};
 pub use writer::{ActivationType, DatasetWriter, WriteOptions};

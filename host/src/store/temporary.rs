@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::{Pid, test_kill_process};
 
 use super::StoreError;
+use super::shared::{create_folders, share};
 
 /// A file or folder under a temporary name; removed on drop unless it was published.
 #[derive(Debug)]
@@ -45,15 +46,19 @@ impl Temporary {
     fn claim<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(Self, T), StoreError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let parent = parent(target);
-        fs::create_dir_all(parent).map_err(|e| StoreError::io("create", parent, e))?;
-        sweep(parent);
+        create_folders(parent).map_err(|e| StoreError::io("create", parent, e))?;
+        sweep(parent, false);
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let name: String = name.chars().take(48).collect();
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!(".{name}.tmp-{}-{}-{number}", std::process::id(), machine()));
             match make(&path) {
-                Ok(made) => return Ok((Self { path, published: false }, made)),
+                Ok(made) => {
+                    let temporary = Self { path, published: false };
+                    share(&temporary.path).map_err(|e| StoreError::io("create", &temporary.path, e))?;
+                    return Ok((temporary, made));
+                }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(StoreError::io("create", &path, e)),
             }
@@ -78,17 +83,19 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// gets an error when it publishes; it can never publish half of its work.
 const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Removes temporaries in `folder` whose process is known to be dead. Failures leave them where they are.
-fn sweep(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some((pid, host)) = name.to_str().and_then(owner) else { continue };
-        let dead = host == machine() && pid != std::process::id() && !alive(pid);
-        if dead || untouched(&entry.path()) > ABANDONED {
-            remove(&entry.path());
-        }
+/// Removes temporaries in `folder` whose process is known to be dead, unless `dry`, and names them. Failures leave them
+/// where they are.
+pub(crate) fn sweep(folder: &Path, dry: bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let dead = |path: &PathBuf| {
+        let Some((pid, host)) = path.file_name().and_then(|name| name.to_str()).and_then(owner) else { return false };
+        (host == machine() && pid != std::process::id() && !alive(pid)) || untouched(path) > ABANDONED
+    };
+    let found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(dead).collect();
+    if !dry {
+        found.iter().for_each(|path| remove(path));
     }
+    found
 }
 
 /// Process and machine in the name of a temporary.
@@ -155,7 +162,7 @@ mod tests {
         for path in [&dead, &elsewhere, &alive] {
             fs::create_dir(path).expect("a fresh name");
         }
-        sweep(root.path());
+        assert_eq!(sweep(root.path(), false), std::slice::from_ref(&dead));
         assert!(!dead.exists());
         assert!(elsewhere.exists() && alive.exists());
     }

@@ -4,6 +4,7 @@ use emhost_sdk::prelude::*;
 
 use crate::capture::VIEWS;
 use crate::figures::spoken;
+use crate::params::Params;
 use crate::summary::Summary;
 use crate::tables::{Behaviour, Overlap};
 
@@ -24,6 +25,21 @@ pub fn report(summary: &Summary<'_>) -> Report {
         headline: headline(summary),
         caveats: caveats(summary),
         tables: tables(),
+        answers: vec![answers(summary.params)],
+    }
+}
+
+fn answers(params: &Params) -> AnswersNote {
+    AnswersNote {
+        table: "answers".to_owned(),
+        caption: format!(
+            "Completions of {}, before and after each fine-tune, scored by `{}`.",
+            params.questions, params.judge
+        ),
+        question: "question".to_owned(),
+        answer: "answer".to_owned(),
+        conditions: vec!["organism".to_owned(), "condition".to_owned()],
+        scores: vec!["alignment".to_owned(), "coherence".to_owned()],
     }
 }
 

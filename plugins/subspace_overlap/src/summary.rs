@@ -70,6 +70,7 @@ impl<'a> Summary<'a> {
         lab.emit("mean_delta", MeanDelta::table(&self.mean_deltas))?;
         lab.emit("dimension", Dimension::table(&self.dimensions))?;
         lab.emit("behaviour", Behaviour::table(&self.behaviours))?;
+        lab.emit("answers", lab.open_table("answers")?)?;
         lab.emit("training", lab.open_table("training")?)
     }
 

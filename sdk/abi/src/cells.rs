@@ -42,10 +42,10 @@ pub fn check_cells(cells: &[Cell]) -> Result<(), Failure> {
     }
     let mut seen = HashSet::new();
     for Cell { id, .. } in cells {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=-".contains(c);
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._=,-".contains(c);
         if id.is_empty() || id.len() > 200 || id.starts_with('.') || !id.chars().all(plain) {
             return Err(Failure::plugin(format!(
-                "the plan's cell id `{id}` cannot be a folder's name: use up to 200 of [a-z0-9._=-], no leading dot"
+                "the plan's cell id `{id}` cannot be a folder's name: use up to 200 of [a-z0-9._=,-], no leading dot"
             )));
         }
         if !seen.insert(id) {

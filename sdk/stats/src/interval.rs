@@ -51,6 +51,23 @@ pub fn rule_of_three(trials: usize) -> Result<f64, StatsError> {
     Ok((3.0 / trials as f64).min(1.0))
 }
 
+/// The interval of `first - second` from the intervals `[low, high]` of two independent estimates at the same level: MOVER,
+/// the method of variance estimates recovery (Zou and Donner 2008, Stat. Med. 27:1693). The intervals need not be symmetric.
+///
+/// ```
+/// use emhost_stats::interval::{difference, wilson};
+/// // Newcombe 1998, table II: 56 of 70 and 48 of 80 with Wilson's intervals.
+/// let (first, second) = (wilson(56, 70, 0.95)?, wilson(48, 80, 0.95)?);
+/// let [low, high] = difference(0.8, [first.low, first.high], 0.6, [second.low, second.high]);
+/// assert!((low - 0.0524).abs() < 1e-4 && (high - 0.3339).abs() < 1e-4);
+/// # Ok::<(), emhost_stats::StatsError>(())
+/// ```
+pub fn difference(first: f64, first_interval: [f64; 2], second: f64, second_interval: [f64; 2]) -> [f64; 2] {
+    let ([low1, high1], [low2, high2]) = (first_interval, second_interval);
+    let middle = first - second;
+    [middle - (first - low1).hypot(high2 - second), middle + (high1 - first).hypot(second - low2)]
+}
+
 /// A mean with its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MeanInterval {

@@ -24,7 +24,7 @@ impl Lab {
     /// Writes a stream as a dataset of the run, in place of what an interrupted attempt left under that name.
     pub(super) fn dataset_write(&self, request: &DatasetWrite, input: Reader) -> Result<DatasetReply, RunError> {
         plain_name("dataset", &request.name)?;
-        let target = self.shared.folder.dataset(&request.name);
+        let target = self.folder.dataset(&request.name);
         if target.exists() {
             std::fs::remove_dir_all(&target).map_err(io("replace", &target))?;
         }
@@ -33,7 +33,7 @@ impl Lab {
             prompts.push((&split.split, self.split(split)?));
         }
         let digests: BTreeMap<_, _> = prompts.iter().map(|(split, (_, digest))| (split, digest)).collect();
-        let run = self.shared.folder.root().file_name().map(|name| name.to_string_lossy());
+        let run = self.folder.root().file_name().map(|name| name.to_string_lossy());
         let provenance = json!({ "run": run, "cell": self.cell(), "prompts": digests });
         let card = Card { title: request.name.clone(), about: request.about.clone(), provenance };
         let mut writer = DatasetWriter::create(&target, card)?;
@@ -57,7 +57,7 @@ impl Lab {
         }
         if let Some(name) = name.strip_prefix("run:") {
             plain_name("dataset", name)?;
-            return Ok(self.shared.folder.dataset(name));
+            return Ok(self.folder.dataset(name));
         }
         Ok(PathBuf::from(name))
     }

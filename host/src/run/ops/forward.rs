@@ -24,7 +24,7 @@ impl Lab {
         let task = CaptureTask::new(&organism, &rows, &request.sites, looks, steering.clone())?;
         let inputs = task.inputs(&digest);
         let key = StageKey::of("forward", &inputs);
-        let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
             let about = format!("Activations of `{}` over {} rows.", request.organism.model, rows.len());
             let mut provenance = inputs.clone();
             // The names of a model and of vectors do not change what is computed.

@@ -32,7 +32,7 @@ impl Lab {
         let options = JudgeOptions { metrics: request.metrics.clone(), repeat: 0.0 };
         let work = JudgeWork::new(&answers, None, &rubrics, options);
         let mut progress = |_: &str, now: &crate::judge::Progress| self.step("judge answers", now.done, now.total);
-        let judging = work.run(&[opened], &shared.store, shared.folder.root(), &mut progress)?;
+        let judging = work.run(&[opened], &shared.store, &self.folder.entry(self.cell().as_deref()), &mut progress)?;
 
         let mut scores: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
         for (at, judged) in judging.of.iter().zip(&judging.judged) {

@@ -1,7 +1,7 @@
 //! One experiment's host: dispatches operations, and knows which entry of the plan is running.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use emhost_abi::wire::{self, Row, Rows, op};
@@ -16,8 +16,9 @@ use crate::model::{Device, intervene};
 use crate::rows;
 use crate::run::error::RunError;
 use crate::run::folder::RunFolder;
-use crate::run::{Interrupt, Progress};
-use crate::store::Stages;
+use crate::run::gate::{Gate, working_bytes};
+use crate::run::{Interrupt, Progress, progress};
+use crate::store::{How, StageKey, Stages};
 
 /// Operations that this host has.
 pub const OPERATIONS: [&str; 13] = [
@@ -36,15 +37,17 @@ pub const OPERATIONS: [&str; 13] = [
     op::ECHO,
 ];
 
-/// What all operations of a run share.
+/// What all operations of this process share.
 pub struct Shared {
-    /// Where the run's files go.
-    pub folder: RunFolder,
     /// Folder of what runs share.
     pub store: PathBuf,
     /// Results that runs share.
     pub stages: Stages,
-    /// How far the run is.
+    /// Organisms in memory.
+    pub organisms: Organisms,
+    /// Room for computing.
+    pub gate: Gate,
+    /// How far the work is.
     pub progress: Progress,
     /// Whether to stop.
     pub interrupt: Interrupt,
@@ -52,10 +55,10 @@ pub struct Shared {
     pub device: Device,
 }
 
-/// The host as one experiment sees it.
+/// The host as one experiment sees it, which runs one entry of its plan at a time.
 pub struct Lab {
     pub(super) shared: Arc<Shared>,
-    pub(super) organisms: Organisms,
+    pub(super) folder: RunFolder,
     entry: Mutex<Entry>,
 }
 
@@ -65,8 +68,21 @@ struct Entry {
     cell: Option<String>,
     tables: BTreeMap<String, u64>,
     inputs: BTreeMap<String, String>,
+    stages: BTreeMap<String, How>,
     log: Option<std::fs::File>,
     plan: Vec<String>,
+    shown: Option<Arc<progress::Entry>>,
+}
+
+/// What an entry left.
+#[derive(Default)]
+pub struct Left {
+    /// Tables that it emitted, with their rows.
+    pub tables: BTreeMap<String, u64>,
+    /// Digests of what it was computed from.
+    pub inputs: BTreeMap<String, String>,
+    /// Stages that it used, and how each came to be there.
+    pub stages: BTreeMap<String, How>,
 }
 
 /// Something outside the run that a result depends on; its JSON is the key of its digest.
@@ -81,34 +97,59 @@ pub(super) enum Input {
 
 impl Lab {
     /// The host of one experiment.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { organisms: Organisms::new(shared.clone()), shared, entry: Mutex::default() }
+    pub fn new(shared: Arc<Shared>, folder: RunFolder) -> Self {
+        Self { shared, folder, entry: Mutex::default() }
     }
 
     /// A cell begins, or the summary; `plan` are the ids of the run's cells, in order.
-    pub fn begin(&self, cell: Option<&str>, plan: &[String]) -> Result<(), RunError> {
-        let path = self.shared.folder.entry(cell).join("log.jsonl");
+    pub fn begin(&self, cell: Option<&str>, plan: &[String], shown: progress::Entry) -> Result<(), RunError> {
+        let path = self.folder.entry(cell).join("log.jsonl");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&path)
             .map_err(super::super::folder::io("open", &path))?;
-        *self.entry() =
-            Entry { cell: cell.map(str::to_owned), log: Some(log), plan: plan.to_vec(), ..Entry::default() };
+        *self.entry() = Entry {
+            cell: cell.map(str::to_owned),
+            log: Some(log),
+            plan: plan.to_vec(),
+            shown: Some(Arc::new(shown)),
+            ..Entry::default()
+        };
         Ok(())
     }
 
-    /// The entry ends; gives the tables that it emitted with their rows, and the digests of what it was computed from.
-    pub fn end(&self) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
+    /// The entry ends.
+    pub fn end(&self, outcome: &str) -> Left {
         let entry = std::mem::take(&mut *self.entry());
-        (entry.tables, entry.inputs)
+        if let Some(shown) = entry.shown {
+            shown.end(outcome, entry.cell.is_some());
+        }
+        Left { tables: entry.tables, inputs: entry.inputs, stages: entry.stages }
+    }
+
+    /// The folder of a stage: found, waited for, or computed here once there is memory for it.
+    pub(super) fn stage(
+        &self,
+        key: &StageKey,
+        organism: &Organism,
+        compute: impl FnOnce(&Path) -> Result<(), RunError>,
+    ) -> Result<PathBuf, RunError> {
+        let shared = &self.shared;
+        let built = shared.stages.build(key, |folder| {
+            let stop = || shared.interrupt.requested();
+            let _pass = shared.gate.enter(working_bytes(organism), stop).ok_or(RunError::Interrupted)?;
+            compute(folder)
+        })?;
+        self.entry().stages.insert(format!("{}/{}", key.op(), key.as_str()), built.how);
+        Ok(built.folder)
     }
 
     /// Whether models, adapters and row files still are what a finished entry was computed from.
     pub fn unchanged(&self, inputs: &BTreeMap<String, String>) -> bool {
         let now = |key: &String| -> Result<String, RunError> {
             match parse("inputs", key)? {
-                Input::Organism(organism) => self.organisms.digest(&organism),
+                Input::Organism(organism) => self.shared.organisms.digest(&organism, &self.shared),
                 Input::Rows(rows) => Ok(rows::digest(&rows::load(&rows)?)),
                 Input::Judge(judge) => judge_digest(self, &judge),
                 Input::Vector(reference) => Ok(intervene::digest(&intervene::read_vector(&reference)?)),
@@ -119,7 +160,7 @@ impl Lab {
 
     /// An organism in memory.
     pub(super) fn organism(&self, organism: &wire::Organism) -> Result<Arc<Organism>, RunError> {
-        let found = self.organisms.get(organism)?;
+        let found = self.shared.organisms.get(organism, &self.shared)?;
         self.depends_on(&Input::Organism(organism.clone()), found.digest.clone());
         Ok(found)
     }
@@ -166,7 +207,7 @@ impl Lab {
         if entry.tables.contains_key(name) {
             return Err(RunError::Operation(format!("table `{name}` was emitted before")));
         }
-        Ok(self.shared.folder.table(entry.cell.as_deref(), name))
+        Ok(self.folder.table(entry.cell.as_deref(), name))
     }
 
     pub(super) fn emitted(&self, name: &str, rows: u64) {
@@ -175,8 +216,7 @@ impl Lab {
 
     /// Tells the user how far an operation is; an error once the run is stopped.
     pub(super) fn step(&self, message: &str, done: usize, total: usize) -> bool {
-        self.shared.progress.update(message, done as u64, total as u64);
-        !self.shared.interrupt.requested()
+        self.progress(done as u64, total as u64, message)
     }
 
     fn dispatch(&self, op: &str, arguments: &str, input: Option<Reader>) -> Result<(String, Option<Reader>), RunError> {
@@ -218,9 +258,9 @@ fn needed(op: &str, input: Option<Reader>) -> Result<Reader, RunError> {
 
 /// Names become file names.
 pub(super) fn plain_name(what: &str, name: &str) -> Result<(), RunError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._=-".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._=,-".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(RunError::Operation(format!("{what} name `{name}` may hold letters, digits and `._=-` only")));
+        return Err(RunError::Operation(format!("{what} name `{name}` may hold letters, digits and `._=,-` only")));
     }
     Ok(())
 }
@@ -256,7 +296,11 @@ impl Host for Lab {
     }
 
     fn progress(&self, done: u64, total: u64, message: &str) -> bool {
-        self.shared.progress.update(message, done, total);
+        // The entry's lock is not held while something is printed.
+        let shown = self.entry().shown.clone();
+        if let Some(shown) = shown {
+            shown.update(message, done, total);
+        }
         !self.shared.interrupt.requested()
     }
 

@@ -13,3 +13,4 @@ mod stream;
 mod train;
 
 pub use lab::{Lab, OPERATIONS, Shared};
+pub use organisms::Organisms;

@@ -13,26 +13,22 @@ use crate::run::error::RunError;
 const KEPT: usize = 4;
 
 /// A small cache of loaded organisms, most recent last.
+#[derive(Default)]
 pub struct Organisms {
-    shared: Arc<Shared>,
     kept: Mutex<Vec<Arc<Organism>>>,
 }
 
 impl Organisms {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, kept: Mutex::default() }
-    }
-
     /// The organism, loaded if it is not in memory.
-    pub fn get(&self, organism: &wire::Organism) -> Result<Arc<Organism>, RunError> {
-        let (files, adapters) = find(organism, Some(&self.shared.stages))?;
+    pub(super) fn get(&self, organism: &wire::Organism, shared: &Shared) -> Result<Arc<Organism>, RunError> {
+        let (files, adapters) = find(organism, Some(&shared.stages))?;
         let digest = digest(&files, &adapters)?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match kept.iter().position(|known| known.digest == digest) {
             Some(at) => kept.remove(at),
             None => {
                 tracing::debug!(model = organism.model, adapters = ?organism.adapters, "load organism");
-                Arc::new(Organism::load(&files, &adapters, &self.shared.device)?)
+                Arc::new(Organism::load(&files, &adapters, &shared.device)?)
             }
         };
         kept.push(found.clone());
@@ -43,8 +39,8 @@ impl Organisms {
     }
 
     /// The organism's digest, without loading it.
-    pub fn digest(&self, organism: &wire::Organism) -> Result<String, RunError> {
-        let (files, adapters) = find(organism, Some(&self.shared.stages))?;
+    pub(super) fn digest(&self, organism: &wire::Organism, shared: &Shared) -> Result<String, RunError> {
+        let (files, adapters) = find(organism, Some(&shared.stages))?;
         Ok(digest(&files, &adapters)?)
     }
 }

@@ -21,7 +21,7 @@ impl Lab {
         let plan = self.plan();
         let found: Vec<(String, Reader)> = plan
             .into_iter()
-            .map(|cell| (self.shared.folder.table(Some(&cell), &request.table), cell))
+            .map(|cell| (self.folder.table(Some(&cell), &request.table), cell))
             .filter(|(path, _)| path.is_file())
             .map(|(path, cell)| Ok((cell, Box::new(read_table(&path)?) as Reader)))
             .collect::<Result<_, RunError>>()?;
@@ -43,24 +43,24 @@ impl Lab {
     pub(super) fn figure(&self, figure: &Figure) -> Result<Reply, RunError> {
         plain_name("figure", &figure.name)?;
         let drawn = render_svg(figure).map_err(|e| RunError::Operation(e.to_string()))?;
-        let folder = self.shared.folder.entry(self.cell().as_deref()).join("figures");
+        let folder = self.folder.entry(self.cell().as_deref()).join("figures");
         write_atomic(&folder.join(format!("{}.svg", figure.name)), drawn.as_bytes())?;
         let number = std::fs::read_dir(&folder).map_or(0, |all| all.flatten().filter(|f| is_json(&f.path())).count());
-        self.shared.folder.write_json(&folder.join(format!("{number:02}-{}.json", figure.name)), figure)?;
+        self.folder.write_json(&folder.join(format!("{number:02}-{}.json", figure.name)), figure)?;
         Ok(Reply {})
     }
 
     /// Keeps what the plugin says of its result.
     pub(super) fn report(&self, report: &Report) -> Result<Reply, RunError> {
         for note in &report.tables {
-            if !self.shared.folder.table(None, &note.table).is_file() {
+            if !self.folder.table(None, &note.table).is_file() {
                 return Err(RunError::Operation(format!(
                     "the report shows table `{}`, which was not emitted",
                     note.table
                 )));
             }
         }
-        self.shared.folder.write_json(&self.shared.folder.root().join("report.json"), report)?;
+        self.folder.write_json(&self.folder.root().join("report.json"), report)?;
         Ok(Reply {})
     }
 }

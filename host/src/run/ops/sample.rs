@@ -32,7 +32,7 @@ impl Lab {
         let inputs = task.inputs(&digest);
         let key = StageKey::of("sample", &inputs);
         let kept = !request.sites.is_empty();
-        let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
             let about = format!("Activations of completions of `{}`.", request.organism.model);
             let card = Card { title: "Completions".to_owned(), about, provenance: inputs.clone() };
             let target = folder.join(DATASET);

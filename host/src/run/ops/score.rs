@@ -20,7 +20,7 @@ impl Lab {
         let steering = self.steering(&request.interventions, &request.strengths)?;
         let task = ScoreTask::new(&organism, &rows, steering)?;
         let key = StageKey::of("score", &task.inputs(&digest));
-        let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
             let scores = task.run(&mut |done, total| self.step("score continuations", done, total))?;
             write_table(&folder.join(SCORES), one(scores.table))?;
             write_firings(folder, &scores.firings)

@@ -51,7 +51,7 @@ impl Lab {
                 "numerics": numerics(&organism.device),
             }),
         );
-        let folder = self.shared.stages.build(&key, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
             let (files, adapters) = find(&request.organism, Some(&self.shared.stages))?;
             let device = organism.device.clone();
             let inputs = Inputs { files, adapters, rows: &rows, recipe: recipe.clone(), device };

@@ -26,7 +26,7 @@ pub use passes::{
     CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,
 };
 pub use plugin::{Cell, Manifest};
-pub use report::{Headline, Report, TableNote};
+pub use report::{AnswersNote, Headline, Report, TableNote};
 pub use rows::{Message, Row, Rows};
 pub use train::{
     Average, Cyclic, CyclicMode, Decay, EarlyStop, HeldOut, Kl, Moments, Recipe, Schedule, Train, TrainReply,

@@ -24,7 +24,8 @@ pub struct Manifest {
 /// The smallest unit of a run that can be executed, resumed or sent elsewhere on its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Unique in the run and usable as a folder name: `[a-z0-9._=-]+`.
+    /// Unique in the run and usable as a folder name: `[a-z0-9._=,-]+`. Where cells differ in several things, name them all
+    /// so that a pattern can choose: `condition=c1,seed=42`.
     pub id: String,
     /// One line for a person, shown while the cell runs.
     pub about: String,

@@ -17,6 +17,9 @@ pub struct Report {
     pub caveats: Vec<String>,
     /// Tables to show, in order; others are only linked.
     pub tables: Vec<TableNote>,
+    /// Tables of answers with their judgments, to read through.
+    #[serde(default)]
+    pub answers: Vec<AnswersNote>,
 }
 
 /// One number of the headline table.
@@ -50,4 +53,21 @@ pub struct TableNote {
     pub table: String,
     /// What a row is, and what the columns mean.
     pub caption: String,
+}
+
+/// A table whose rows are answers of a model, which the report lets a person filter and read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswersNote {
+    /// Name under which it was emitted.
+    pub table: String,
+    /// What was asked, and who judged.
+    pub caption: String,
+    /// Column of the question.
+    pub question: String,
+    /// Column of the answer.
+    pub answer: String,
+    /// Columns that say under which condition an answer was given: organism, seed, strength.
+    pub conditions: Vec<String>,
+    /// Columns of judgments; a null is a missing one.
+    pub scores: Vec<String>,
 }
