@@ -17,6 +17,7 @@ pub mod rows;
 pub mod run;
 pub mod sample;
 pub mod store;
+pub mod trace;
 pub mod train;
 pub mod units;
 pub mod vector;

@@ -73,13 +73,16 @@ impl Grid {
         runs
     }
 
-    /// The bytes of all final tables of all runs, by run and name.
-    pub fn tables(&self) -> BTreeMap<String, Vec<u8>> {
+    /// Digests of all final tables of all runs, by run and name.
+    pub fn tables(&self) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         for run in self.runs() {
             for entry in fs::read_dir(run.join("tables")).expect("a run has tables").flatten() {
                 let name = entry.path().strip_prefix(&self.folder).expect("it is below").display().to_string();
-                all.insert(name, fs::read(entry.path()).expect("a table can be read"));
+                all.insert(
+                    name,
+                    blake3::hash(&fs::read(entry.path()).expect("a table can be read")).to_hex().to_string(),
+                );
             }
         }
         all

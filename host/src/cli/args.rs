@@ -1,14 +1,15 @@
 //! Commands, and the exit status of each.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use super::{adapter, capture, data, eval, judge, organism, plugin, run, runs, sample, score, store, train, vector};
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
 use crate::store::StoreError;
+use crate::trace;
 
 /// Runs emergent-misalignment studies: organisms, activations, interventions and claims.
 ///
@@ -17,12 +18,17 @@ use crate::store::StoreError;
 ///
 /// Exit status: 0 done, 2 the input, 3 a plugin, 4 model or device, 5 storage, 6 judge or network,
 /// 75 interrupted and resumable.
+///
+/// RUST_LOG says what is told on stderr, such as `info` or `emhost::store=debug`.
 #[derive(Debug, Parser)]
 #[command(name = "emhost", version = crate::VERSION, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     /// Set an installation setting, such as `store=/lab/emhost` (see `emhost config show`).
     #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
     config: Vec<String>,
+    /// Write what takes how long as a trace that chrome://tracing and ui.perfetto.dev open.
+    #[arg(long, value_name = "FILE", global = true)]
+    trace: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -118,13 +124,11 @@ through_run_error!(crate::plugins::PluginError, crate::model::ModelError, crate:
 pub fn main() -> ExitCode {
     crate::model::kernels::keep_candle_on_one_thread();
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .init();
+    if let Err(error) = trace::install(cli.trace.as_deref()) {
+        let path = cli.trace.unwrap_or_default();
+        eprintln!("emhost: write the trace {}: {error}", path.display());
+        return ExitCode::from(5);
+    }
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

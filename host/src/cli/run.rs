@@ -64,8 +64,11 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
     let here = PathBuf::from(".");
     let plugin = plugins::load(&find(wanted, &places(&here))?)?;
     let embedded = &plugin.manifest().recipe;
-    if args.recipe.is_none() && !embedded.is_empty() {
-        recipe = Recipe::parse(embedded, &plugin.path().join("embedded recipe"))?;
+    if args.recipe.is_none() {
+        recipe = match embedded.as_str() {
+            "" => Recipe { name: plugin.manifest().name.clone(), ..recipe },
+            text => Recipe::parse(text, &plugin.path().join("embedded recipe"))?,
+        };
     }
     for assignment in &args.set {
         recipe.set(assignment)?;

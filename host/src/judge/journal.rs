@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,8 @@ use crate::store::{StoreError, create_folders, share, write_new_atomic};
 /// The judgments of one judge.
 #[derive(Debug)]
 pub struct Journal {
-    own: File,
+    /// None in a store that can only be read.
+    own: Option<File>,
     path: PathBuf,
     found: HashMap<String, Judgment>,
     spent: Usage,
@@ -42,24 +43,30 @@ impl Journal {
         let folder = store.join("judgments").join(format!("{}-{}", judge.kind(), judge.digest()));
         create_folders(&folder).map_err(JudgeError::io("create", &folder))?;
         let about = json!({ "kind": judge.kind(), "identity": judge.identity() });
-        match write_new_atomic(&folder.join("judge.json"), format!("{about:#}\n").as_bytes()) {
-            Ok(()) | Err(StoreError::Exists { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let card = folder.join("judge.json");
+        if !card.is_file() {
+            match write_new_atomic(&card, format!("{about:#}\n").as_bytes()) {
+                Ok(()) | Err(StoreError::Exists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let name = &blake3::hash(work.as_bytes()).to_hex()[..16];
         let path = folder.join(format!("{name}.jsonl"));
         let own = OpenOptions::new().read(true).append(true).create(true).open(&path);
-        let own = own.map_err(JudgeError::io("open", &path))?;
+        let own = match own {
+            Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => None,
+            own => Some(own.map_err(JudgeError::io("open", &path))?),
+        };
         // Only its owner may, and only its owner needs to.
         let _ = share(&path);
         let mut journal = Self { own, path: path.clone(), found: HashMap::new(), spent: Usage::default() };
-        match journal.own.try_lock() {
-            Err(TryLockError::WouldBlock) => {
+        match journal.own.as_ref().map(File::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => {
                 let problem = "another emhost judges for this folder with the same judge; wait until it has ended";
                 return Err(JudgeError::input(work, problem));
             }
             // A file system without locks.
-            Err(TryLockError::Error(_)) | Ok(()) => {}
+            Some(Err(TryLockError::Error(_)) | Ok(())) | None => {}
         }
         journal.close_torn_line()?;
         let mut files: Vec<PathBuf> = fs::read_dir(&folder)
@@ -104,28 +111,32 @@ impl Journal {
     fn append(&mut self, line: &Line) -> Result<()> {
         let mut text = serde_json::to_vec(line).map_err(|e| JudgeError::input("a judgment", e.to_string()))?;
         text.push(b'\n');
-        self.own.write_all(&text).map_err(JudgeError::io("write", &self.path))
+        let write = |own: &mut Option<File>| match own {
+            Some(own) => own.write_all(&text),
+            None => Err(ErrorKind::ReadOnlyFilesystem.into()),
+        };
+        write(&mut self.own).map_err(JudgeError::io("write", &self.path))
     }
 
     /// Makes what was added durable.
     pub fn sync(&self) -> Result<()> {
-        self.own.sync_data().map_err(JudgeError::io("write", &self.path))
+        self.own.as_ref().map_or(Ok(()), File::sync_data).map_err(JudgeError::io("write", &self.path))
     }
 
     /// Ends a line that a crash has left without its end.
     fn close_torn_line(&mut self) -> Result<()> {
-        let mut close = || -> std::io::Result<()> {
-            if self.own.seek(SeekFrom::End(0))? > 0 {
+        let close = |own: &mut File| -> std::io::Result<()> {
+            if own.seek(SeekFrom::End(0))? > 0 {
                 let mut last = [0];
-                self.own.seek(SeekFrom::End(-1))?;
-                self.own.read_exact(&mut last)?;
+                own.seek(SeekFrom::End(-1))?;
+                own.read_exact(&mut last)?;
                 if last != *b"\n" {
-                    self.own.write_all(b"\n")?;
+                    own.write_all(b"\n")?;
                 }
             }
             Ok(())
         };
-        close().map_err(JudgeError::io("read", &self.path))
+        self.own.as_mut().map_or(Ok(()), close).map_err(JudgeError::io("read", &self.path))
     }
 
     fn read(&mut self, path: &Path, own: bool, keys: &HashSet<String>) -> Result<()> {

@@ -33,6 +33,14 @@ pub enum PluginError {
         /// What the system said.
         reason: String,
     },
+    /// The bytes that were checked cannot be kept where nobody changes them before they are loaded.
+    #[error("plugin {}: make a private copy: {source}", .path.display())]
+    Copy {
+        /// The library.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The library's types do not fit this host's.
     #[error("plugin {}: {reason}", .path.display())]
     Open {
@@ -66,6 +74,7 @@ impl PluginError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Failed { failure, .. } => failure.exit_code(),
+            Self::Copy { .. } => 5,
             _ => 3,
         }
     }

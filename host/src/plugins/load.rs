@@ -38,7 +38,7 @@ pub fn load(path: &Path) -> Result<LoadedPlugin, PluginError> {
 fn open(checked: &Checked) -> Result<Module, PluginError> {
     let path = &checked.path;
     let refused = |reason: String| PluginError::Load { path: path.clone(), reason };
-    let copy = copy::of(checked).map_err(|error| refused(format!("cannot make a private copy: {error}")))?;
+    let copy = copy::of(checked).map_err(|source| PluginError::Copy { path: path.clone(), source })?;
     // SAFETY: the bytes were checked to be a plugin that the user or the system installed. Its constructors
     // run here; that they are sound is the plugin's side of the contract.
     let library = unsafe { Library::new(copy.path()) }.map_err(|error| refused(one_line(&error)))?;

@@ -193,7 +193,10 @@ impl<'a> Pool<'a> {
         run.folder.event(&json!({ "at": now(), "event": "begin", "cell": cell, "message": about }));
         let begun = Instant::now();
         lab.begin(cell, &run.ids, self.host.shared.progress.begin(&label, about))?;
-        let result = body();
+        let logs = lab.collect_logs();
+        let span = tracing::info_span!("entry", run = run.record.id, cell = cell.unwrap_or("summary"));
+        let result = span.in_scope(body);
+        drop(logs);
         let left = lab.end(match &result {
             Ok(()) => "done",
             Err(error) if error.exit_code() == 75 => "stopped",

@@ -1,6 +1,7 @@
 //! One experiment's host: dispatches operations, and knows which entry of the plan is running.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,14 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::judge_digest;
 use super::organisms::Organisms;
+use crate::clock::now;
 use crate::model::organism::Organism;
 use crate::model::{Device, intervene};
 use crate::rows;
 use crate::run::error::RunError;
-use crate::run::folder::RunFolder;
+use crate::run::folder::{RunFolder, io};
 use crate::run::gate::{Gate, working_bytes};
 use crate::run::{Interrupt, Progress, progress};
 use crate::store::{How, StageKey, Stages};
+use crate::trace;
 
 /// Operations that this host has.
 pub const OPERATIONS: [&str; 13] = [
@@ -69,7 +72,7 @@ struct Entry {
     tables: BTreeMap<String, u64>,
     inputs: BTreeMap<String, String>,
     stages: BTreeMap<String, How>,
-    log: Option<std::fs::File>,
+    log: Option<Arc<Mutex<File>>>,
     plan: Vec<String>,
     shown: Option<Arc<progress::Entry>>,
 }
@@ -104,19 +107,20 @@ impl Lab {
     /// A cell begins, or the summary; `plan` are the ids of the run's cells, in order.
     pub fn begin(&self, cell: Option<&str>, plan: &[String], shown: progress::Entry) -> Result<(), RunError> {
         let path = self.folder.entry(cell).join("log.jsonl");
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(super::super::folder::io("open", &path))?;
+        let log = File::options().create(true).append(true).open(&path).map_err(io("open", &path))?;
         *self.entry() = Entry {
             cell: cell.map(str::to_owned),
-            log: Some(log),
+            log: Some(Arc::new(Mutex::new(log))),
             plan: plan.to_vec(),
             shown: Some(Arc::new(shown)),
             ..Entry::default()
         };
         Ok(())
+    }
+
+    /// What the host says from now on, on this thread, belongs to the running entry.
+    pub fn collect_logs(&self) -> Option<impl Drop + use<>> {
+        self.entry().log.clone().map(trace::log_to)
     }
 
     /// The entry ends.
@@ -141,6 +145,7 @@ impl Lab {
             let _pass = shared.gate.enter(working_bytes(organism), stop).ok_or(RunError::Interrupted)?;
             compute(folder)
         })?;
+        tracing::info!(op = key.op(), key = key.as_str(), how = ?built.how, "stage");
         self.entry().stages.insert(format!("{}/{}", key.op(), key.as_str()), built.how);
         Ok(built.folder)
     }
@@ -223,6 +228,7 @@ impl Lab {
         if self.shared.interrupt.requested() {
             return Err(RunError::Interrupted);
         }
+        let _span = tracing::info_span!("operation", op).entered();
         match op {
             op::MODEL_INFO => reply(self.organism(&parse(op, arguments)?)?.info(), None),
             op::ROWS_READ => self.rows(&parse(op, arguments)?),
@@ -267,7 +273,6 @@ pub(super) fn plain_name(what: &str, name: &str) -> Result<(), RunError> {
 
 impl Host for Lab {
     fn log(&self, record: LogRecord<'_>) {
-        use std::io::Write;
         let level = match record.level() {
             Level::ERROR => "error",
             Level::WARN => "warn",
@@ -276,6 +281,7 @@ impl Host for Lab {
             _ => "trace",
         };
         let line = serde_json::json!({
+            "at": now(),
             "level": level,
             "target": record.target(),
             "message": record.message(),
@@ -283,9 +289,8 @@ impl Host for Lab {
             "file": record.file(),
             "line": record.line(),
         });
-        if let Some(log) = &mut self.entry().log {
-            // A log that cannot be written must not end a run.
-            let _ = writeln!(log, "{line}");
+        if let Some(log) = &self.entry().log {
+            trace::write_line(log, &line);
         }
         match record.level() {
             Level::ERROR => tracing::error!(plugin = record.target(), "{}", record.message()),

@@ -27,7 +27,7 @@ impl Organisms {
         let found = match kept.iter().position(|known| known.digest == digest) {
             Some(at) => kept.remove(at),
             None => {
-                tracing::debug!(model = organism.model, adapters = ?organism.adapters, "load organism");
+                tracing::info!(model = organism.model, adapters = ?organism.adapters, "load organism");
                 Arc::new(Organism::load(&files, &adapters, &shared.device)?)
             }
         };
