@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use emhost::store::{Keep, Stages};
+use emhost::store::Stages;
 use emhost_tests::{Grid, workspace};
 use tempfile::TempDir;
 
@@ -50,8 +50,8 @@ fn check_store(grid: &Grid, at: &str) {
 }
 
 fn check_clean(grid: &Grid, at: &str) {
-    let stages = Stages::open(grid.store().join("stages")).unwrap();
-    stages.collect(Keep { used_within: std::time::Duration::MAX, bytes: None }, false).unwrap();
+    let output = grid.emhost().args(["store", "gc", "--unused-for", "1d"]).output().unwrap();
+    assert!(output.status.success(), "{at}: {}", String::from_utf8_lossy(&output.stderr));
     let hidden = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         name.starts_with('.') && name != ".lock"

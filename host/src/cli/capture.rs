@@ -7,7 +7,7 @@ use emhost_abi::wire::{DatasetReply, Pooling, Tokens};
 use super::args::CliError;
 use super::work::{Input, Output, steering_help};
 use crate::config::Settings;
-use crate::inference::{CaptureTask, Columns};
+use crate::inference::{CaptureTask, Captured, Columns};
 use crate::model::activations::Look;
 use crate::store::{ActivationType, Card, Part};
 
@@ -65,7 +65,8 @@ pub(super) fn run(args: CaptureArgs, settings: &Settings) -> Result<(), CliError
     let provenance = loaded.provenance(task.inputs(&loaded.digest));
     let card = Card { title: String::new(), about, provenance };
     let made = target.dataset()?;
-    let (dataset, firings) = args.output.run("capture", "run the model", |step| task.write(&made, card, step))?;
+    let Captured { dataset, firings, .. } =
+        args.output.run("capture", "run the model", |step| task.write(&made, card, step))?;
     let (rows, sites, digest) = (dataset.rows(Part::Acts), dataset.sites(), dataset.digest().to_owned());
     let path = target.publish()?.display().to_string();
     let text = format!("{path}: {rows} rows, {} sites, digest {digest}", sites.len());

@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::model::device;
 use crate::plugins::{self, find, places};
 use crate::report::headline_text;
-use crate::run::{self, Interrupt, Options, Outcome, ProgressMode, Recipe, RunError, Selection, unknown_key};
+use crate::run::{self, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, unknown_key};
 
 /// Run a study, or go on with it.
 ///
@@ -46,6 +46,12 @@ pub struct RunArgs {
     /// Cells at the same time, where memory allows; 0 for one per processor.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Say which cells would run and what they cost: tokens, disk and time, from rates that were measured in this store.
+    #[arg(long)]
+    dry_run: bool,
+    /// With `--dry-run`: JSON.
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     /// Run finished cells again.
     #[arg(long)]
     fresh: bool,
@@ -92,8 +98,30 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
     };
     let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds))
         .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
+    if args.dry_run {
+        return previewed(&run::plan(&points, &plugin, &options, interrupt)?, args.json);
+    }
     let outcomes = run::run(&points, &plugin, &options, interrupt)?;
     outcomes.iter().try_for_each(said)
+}
+
+fn previewed(runs: &[Preview], json: bool) -> Result<(), CliError> {
+    if json {
+        return Ok(print(&format!("{:#}\n", serde_json::json!(runs)))?);
+    }
+    let mut text = String::new();
+    for Preview { id, cells, cost } in runs {
+        let open: Vec<&str> = cells.iter().filter(|(_, done)| !done).map(|(id, _)| id.as_str()).collect();
+        text += &format!("{id}: {} of {} cells to run\n", open.len(), cells.len());
+        text += &open.iter().take(20).map(|cell| format!("  {cell}\n")).collect::<String>();
+        if open.len() > 20 {
+            text += &format!("  and {} more\n", open.len() - 20);
+        }
+        if !open.is_empty() {
+            text += &format!("{cost}\n");
+        }
+    }
+    Ok(print(&text)?)
 }
 
 /// What a person wants to know of a run.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::args::CliError;
 use super::terminal::print;
 use crate::config::Settings;
-use crate::store::{Keep, Stage, Stages, differences};
+use crate::store::{Collected, Keep, Stage, Stages, differences, sweep_all};
 use crate::units::{bytes, parse_bytes, parse_duration, seconds};
 
 /// Look into the store: what was computed once and is found again.
@@ -86,7 +86,10 @@ pub(super) fn run(args: StoreArgs, settings: &Settings) -> Result<(), CliError> 
         StoreCommand::Du { json } => sizes(&stages, json),
         StoreCommand::Why { key, other, json } => why(&stages, &key, other.as_deref(), json),
         StoreCommand::Gc { unused_for, max_bytes, dry_run } => {
-            collect(&stages, Keep { used_within: unused_for, bytes: max_bytes }, dry_run)
+            let keep = Keep { used_within: unused_for, bytes: max_bytes };
+            let mut went = stages.collect(keep, dry_run)?;
+            went.strays.extend(sweep_all(&settings.store.join("judgments"), dry_run));
+            collected(went, dry_run)
         }
         StoreCommand::Verify { keys, remove } => verify(&stages, &keys, remove),
     }
@@ -210,8 +213,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-fn collect(stages: &Stages, keep: Keep, dry: bool) -> Result<(), CliError> {
-    let went = stages.collect(keep, dry)?;
+fn collected(went: Collected, dry: bool) -> Result<(), CliError> {
     let size: u64 = went.stages.iter().map(|stage| stage.record.bytes()).sum();
     let done = if dry { "would remove" } else { "removed" };
     let mut text: String = went

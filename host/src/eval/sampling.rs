@@ -13,7 +13,7 @@ use crate::model::{ModelError, device, numerics};
 use crate::rows;
 use crate::run::RunError;
 use crate::sample::Request;
-use crate::store::{StageKey, Stages, StoreError, write_atomic};
+use crate::store::{Effort, StageKey, Stages, StoreError, write_atomic};
 
 /// Answers of one part at least: smaller parts would leave a batch half empty.
 const PART: usize = 512;
@@ -102,11 +102,12 @@ impl Sampling {
                         organism = Some(Organism::load(&files, &adapters, &device)?);
                     }
                     let organism = organism.as_ref().expect("it was loaded above");
-                    let built = stages.build(&part.key, |folder| -> Result<(), RunError> {
+                    let built = stages.build(&part.key, |folder| -> Result<Effort, RunError> {
                         let task =
                             SampleTask::new(organism, &part.rows, &[], Steering::default(), part.request.clone())?;
                         let sampled = task.run(None, &mut |done, _| progress(before + done, total))?;
-                        write(&folder.join(ANSWERS), &sampled.completions)
+                        write(&folder.join(ANSWERS), &sampled.completions)?;
+                        Ok(Effort { tokens: sampled.tokens, parameters: organism.info().parameters })
                     })?;
                     built.folder
                 }

@@ -35,6 +35,16 @@ pub struct CaptureTask<'a> {
     activations: ActivationType,
 }
 
+/// What was captured.
+pub struct Captured {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// How often the interventions fired.
+    pub firings: Vec<Firing>,
+    /// Tokens that were computed.
+    pub tokens: u64,
+}
+
 /// Which labels stand before the vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
@@ -88,7 +98,7 @@ impl<'a> CaptureTask<'a> {
         target: &Path,
         card: Card,
         step: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<(Dataset, Vec<Firing>), RunError> {
+    ) -> Result<Captured, RunError> {
         let encoded = self.encode()?;
         let mut interventions = std::mem::take(&mut self.interventions);
         self.steering.patch(&mut interventions, self.organism, self.rows, &encoded)?;
@@ -113,7 +123,8 @@ impl<'a> CaptureTask<'a> {
             if step(end, units.len()) { Ok(()) } else { Err(RunError::Interrupted) }
         })?;
         firings.check(&planned(&units, &interventions))?;
-        Ok((writer.commit()?, firings.list(&interventions)))
+        let tokens = units.iter().map(|unit| unit.encoded.tokens.len() as u64).sum();
+        Ok(Captured { dataset: writer.commit()?, firings: firings.list(&interventions), tokens })
     }
 
     /// What `write` would do, with its time estimated from one small pass.

@@ -9,7 +9,7 @@ mod sample;
 mod score;
 mod steering;
 
-pub use capture::{CaptureTask, Columns};
+pub use capture::{CaptureTask, Captured, Columns};
 pub use explain::Plan;
 pub use find::{adapter_folder, find};
 pub use sample::{SampleTask, Sampled};

@@ -37,6 +37,8 @@ pub struct Sampled {
     pub firings: Vec<Firing>,
     /// The dataset, if one was written.
     pub dataset: Option<Dataset>,
+    /// Tokens that were computed: each prompt once, and all new ones.
+    pub tokens: u64,
 }
 
 impl<'a> SampleTask<'a> {
@@ -103,6 +105,8 @@ impl<'a> SampleTask<'a> {
             firings.list(&interventions)
         };
         all.sort_by_key(Completion::order);
+        let prompts: usize = request.prompts.iter().map(|prompt| prompt.tokens.len()).sum();
+        let tokens = (prompts + all.iter().map(|completion| completion.tokens.len()).sum::<usize>()) as u64;
         let completions: Vec<CompletionRow> =
             all.iter().map(|c| shown(organism, rows, c, steered)).collect::<Result<_, ModelError>>()?;
         let table = completion_table(&completions, steered)?;
@@ -113,7 +117,7 @@ impl<'a> SampleTask<'a> {
             }
             None => None,
         };
-        Ok(Sampled { completions, table, firings, dataset })
+        Ok(Sampled { completions, table, firings, dataset, tokens })
     }
 
     /// What `run` would do at most, with its time estimated from the first steps of a batch.

@@ -31,6 +31,8 @@ pub struct Scores {
     pub table: RecordBatch,
     /// How often the interventions fired.
     pub firings: Vec<Firing>,
+    /// Tokens that were computed: each prompt once, and all continuations.
+    pub tokens: u64,
 }
 
 impl<'a> ScoreTask<'a> {
@@ -53,6 +55,7 @@ impl<'a> ScoreTask<'a> {
         let (scoring, texts) = self.prepare()?;
         let doses = self.steering.doses();
         let (steered, total) = (!self.steering.is_empty(), scoring.len() * doses.len());
+        let prompts: usize = scoring.iter().map(|row| row.prompt.len()).sum();
         let mut rows = Vec::new();
         let mut finished = |scored: Scored| -> Result<(), RunError> {
             let sum: f64 = scored.logprobs.iter().sum();
@@ -71,7 +74,8 @@ impl<'a> ScoreTask<'a> {
         let mut progress = |done| step(done, total);
         let firings = score(self.organism, &scoring, &doses, &self.interventions, &mut finished, &mut progress)?;
         let table = score_table(&rows, steered)?;
-        Ok(Scores { rows, table, firings: firings.list(&self.interventions) })
+        let tokens = (prompts + rows.iter().map(|row| row.token_ids.len()).sum::<usize>()) as u64;
+        Ok(Scores { tokens, rows, table, firings: firings.list(&self.interventions) })
     }
 
     /// What `run` would do, with its time estimated from the first row.

@@ -16,7 +16,7 @@ use super::error::{JudgeError, Result};
 use super::judging::{Event, Judge};
 use super::record::{Ask, Judgment, Usage};
 use crate::clock::now;
-use crate::store::{StoreError, create_folders, share, write_new_atomic};
+use crate::store::{StoreError, create_file, create_folders, write_new_atomic};
 
 /// The judgments of one judge.
 #[derive(Debug)]
@@ -52,13 +52,11 @@ impl Journal {
         }
         let name = &blake3::hash(work.as_bytes()).to_hex()[..16];
         let path = folder.join(format!("{name}.jsonl"));
-        let own = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let own = create_file(&path).and_then(|()| OpenOptions::new().read(true).append(true).open(&path));
         let own = match own {
             Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => None,
             own => Some(own.map_err(JudgeError::io("open", &path))?),
         };
-        // Only its owner may, and only its owner needs to.
-        let _ = share(&path);
         let mut journal = Self { own, path: path.clone(), found: HashMap::new(), spent: Usage::default() };
         match journal.own.as_ref().map(File::try_lock) {
             Some(Err(TryLockError::WouldBlock)) => {

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use emhost_abi::wire::{Cell, Report};
+use serde::Serialize;
 use serde_json::Value;
 
+use super::cost::{Cost, Rates};
 use super::folder::RunFolder;
 use super::gate::Gate;
 use super::ops::{Lab, OPERATIONS, Organisms, Shared};
@@ -100,6 +102,43 @@ pub fn run(
         return Err(RunError::Cells { cells: failed, of: all.len() });
     }
     runs.into_iter().map(|run| run.outcome()).collect()
+}
+
+/// What a run would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// The run's id.
+    pub id: String,
+    /// Every chosen cell, and whether it is finished.
+    pub cells: Vec<(String, bool)>,
+    /// The cost of those that are not.
+    pub cost: Cost,
+}
+
+/// Plans recipes and tells what they cost; nothing is computed or written.
+pub fn plan(
+    recipes: &[Recipe],
+    plugin: &LoadedPlugin,
+    options: &Options,
+    interrupt: Interrupt,
+) -> Result<Vec<Preview>, RunError> {
+    let host = Host { plugin, options, shared: shared(options, interrupt)? };
+    let rates = Rates::measured(&host.shared.stages.all()?.0);
+    let preview = |recipe: &Recipe| -> Result<Preview, RunError> {
+        let record = RunRecord::new(recipe, plugin, options);
+        let folder = RunFolder::at(&options.runs, &record.id);
+        let (lab, running) = host.create(&folder, &Value::Object(recipe.params.clone()).to_string())?;
+        let mut plan = running.plan()?;
+        plan.retain(|cell| options.cells.has(&cell.id));
+        let done = |cell: &Cell| -> Result<bool, RunError> {
+            let done = if options.fresh { None } else { folder.done(Some(&cell.id))? };
+            Ok(done.is_some_and(|done| lab.unchanged(&done.inputs)))
+        };
+        let cells = plan.iter().map(|cell| Ok((cell.id.clone(), done(cell)?))).collect::<Result<Vec<_>, RunError>>()?;
+        let open = plan.iter().zip(&cells).filter(|(_, (_, done))| !done).map(|(cell, _)| cell);
+        Ok(Preview { id: record.id, cost: Cost::of(open, &rates), cells })
+    };
+    recipes.iter().map(preview).collect()
 }
 
 fn shared(options: &Options, interrupt: Interrupt) -> Result<Arc<Shared>, RunError> {

@@ -1,6 +1,7 @@
 //! Runs: a recipe becomes a plan, the plan's cells are executed or found done, and a report is written.
 
 mod cells;
+mod cost;
 mod engine;
 mod error;
 mod folder;
@@ -16,7 +17,8 @@ mod recipe;
 mod show;
 
 pub use cells::Selection;
-pub use engine::{Options, Outcome, run};
+pub use cost::{Cost, Rates};
+pub use engine::{Options, Outcome, Preview, plan, run};
 pub use error::RunError;
 pub use folder::{Done, Failed, RunFolder};
 pub use interrupt::Interrupt;

@@ -30,10 +30,11 @@ pub use dataset::Dataset;
 pub use error::StoreError;
 pub use manifest::{Column, FileEntry, Manifest, Part, PartEntry, RowGroup, Span};
 pub use read::{BytesRead, DatasetReader};
-pub use shared::{create_folders, share};
+pub use shared::{create_file, create_folders};
 pub use stages::{
-    Built, Collected, Difference, How, Keep, Made, Stage, StageFile, StageKey, StageRecord, Stages, differences,
+    Built, Collected, Difference, Effort, How, Keep, Made, Stage, StageFile, StageKey, StageRecord, Stages, differences,
 };
 pub use table::{TableReader, read_table, write_table};
+pub use temporary::sweep_all;
 pub use verify::{Damage, Place, VerifyReport, verify_folder};
 pub use writer::{ActivationType, DatasetWriter, WriteOptions};

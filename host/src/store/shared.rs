@@ -4,26 +4,49 @@
 //! read, and folders can be written, by the group, whatever the umask of the user who makes it.
 
 use std::fs::{self, Metadata, Permissions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::temporary::parent;
+use super::temporary::{Temporary, parent};
 
 const SETGID: u32 = 0o2000;
 const GROUP_WRITE: u32 = 0o0020;
 
-/// Like `create_dir_all`; each folder that is made is shared if the one around it is.
+/// Like `create_dir_all`; each folder that is made is shared if the one around it is, from the first moment that others
+/// can see it.
 pub fn create_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     create_folders(parent(path))?;
-    match fs::create_dir(path) {
-        Ok(()) => share(path),
+    let made = if is_shared(&fs::metadata(parent(path))?) {
+        Temporary::new_folder(path)?.publish(path)
+    } else {
+        fs::create_dir(path)
+    };
+    match made {
         // Another process was quicker; whether it is a folder shows when it is used.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => Err(e),
+        Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => Ok(()),
+        made => made,
+    }
+}
+
+/// Makes an empty file unless it is there, shared if its folder is, from the first moment that others can see it.
+pub fn create_file(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let made = if is_shared(&fs::metadata(parent(path))?) {
+        // A second name never replaces a file; the temporary name goes with its owner.
+        let (temporary, _) = Temporary::new_file(path)?;
+        fs::hard_link(temporary.path(), path)
+    } else {
+        fs::File::create_new(path).map(drop)
+    };
+    match made {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
 }
 

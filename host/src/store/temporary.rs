@@ -22,11 +22,23 @@ pub(crate) struct Temporary {
 impl Temporary {
     /// An empty folder beside `target`, with the modes that the umask gives.
     pub(crate) fn folder(target: &Path) -> Result<Self, StoreError> {
+        within(target)?;
+        Self::new_folder(target).map_err(|e| StoreError::io("create", target, e))
+    }
+
+    /// The same where the folder around it is there.
+    pub(super) fn new_folder(target: &Path) -> io::Result<Self> {
         Ok(Self::claim(target, |path| fs::create_dir(path))?.0)
     }
 
     /// An empty file beside `target`, open for writing, with the modes that the umask gives.
     pub(crate) fn file(target: &Path) -> Result<(Self, File), StoreError> {
+        within(target)?;
+        Self::new_file(target).map_err(|e| StoreError::io("create", target, e))
+    }
+
+    /// The same where the folder around it is there.
+    pub(super) fn new_file(target: &Path) -> io::Result<(Self, File)> {
         Self::claim(target, |path| OpenOptions::new().write(true).create_new(true).open(path))
     }
 
@@ -43,10 +55,9 @@ impl Temporary {
         Ok(())
     }
 
-    fn claim<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(Self, T), StoreError> {
+    fn claim<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Self, T)> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let parent = parent(target);
-        create_folders(parent).map_err(|e| StoreError::io("create", parent, e))?;
         sweep(parent, false);
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let name: String = name.chars().take(48).collect();
@@ -56,14 +67,19 @@ impl Temporary {
             match make(&path) {
                 Ok(made) => {
                     let temporary = Self { path, published: false };
-                    share(&temporary.path).map_err(|e| StoreError::io("create", &temporary.path, e))?;
+                    share(&temporary.path)?;
                     return Ok((temporary, made));
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(StoreError::io("create", &path, e)),
+                Err(e) => return Err(e),
             }
         }
     }
+}
+
+/// Makes the folder around `target`.
+fn within(target: &Path) -> Result<(), StoreError> {
+    create_folders(parent(target)).map_err(|e| StoreError::io("create", parent(target), e))
 }
 
 impl Drop for Temporary {
@@ -94,6 +110,18 @@ pub(crate) fn sweep(folder: &Path, dry: bool) -> Vec<PathBuf> {
     let found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(dead).collect();
     if !dry {
         found.iter().for_each(|path| remove(path));
+    }
+    found
+}
+
+/// Sweeps a folder and all that lie in it; unfinished ones are not entered.
+pub fn sweep_all(folder: &Path, dry: bool) -> Vec<PathBuf> {
+    let mut found = sweep(folder, dry);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.extend(sweep_all(&entry.path(), dry));
+        }
     }
     found
 }

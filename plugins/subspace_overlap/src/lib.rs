@@ -59,7 +59,7 @@ impl Experiment for SubspaceOverlap {
     fn plan(&self) -> Result<Vec<Cell>> {
         let cell = |trained: &Trained| {
             let about = format!("fine-tune on {}, capture before and after, compare subspaces", trained.data);
-            Ok(Cell::new(&trained.name, about, &trained.name)?)
+            Ok(Cell::new(&trained.name, about, &trained.name)?.with_work(self.work(trained)))
         };
         self.0.train.iter().map(cell).collect()
     }
@@ -84,6 +84,33 @@ impl Experiment for SubspaceOverlap {
             lab.figure(&figure)?;
         }
         lab.report(&report::report(&summary))
+    }
+}
+
+impl SubspaceOverlap {
+    /// What the cell of an organism asks for.
+    fn work(&self, trained: &Trained) -> Vec<Work> {
+        let params = &self.0;
+        let recipe = &params.recipe;
+        let seen = match recipe.steps {
+            Some(steps) => Passes::Total((steps * recipe.batch_rows * recipe.accumulate) as u64),
+            None => Passes::Each(recipe.epochs.unwrap_or(1) as u64),
+        };
+        let questions = || Rows::source(&params.questions);
+        let answers = Passes::Each(2 * params.behaviour_samples as u64);
+        // Before and after the fine-tune.
+        let capture = |rows: Rows| Work::new(op::FORWARD, &params.model, rows, Passes::Each(2));
+        let mut work = vec![
+            Work::new(op::TRAIN, &params.model, Rows::source(&trained.data), seen),
+            capture(Rows::first(&trained.data, params.train_prompts)),
+        ];
+        work.extend(params.banks.iter().map(|bank| match bank.limit {
+            Some(limit) => capture(Rows::first(&bank.rows, limit)),
+            None => capture(Rows::source(&bank.rows)),
+        }));
+        work.push(Work::new(op::SAMPLE, &params.model, questions(), answers).with_new_tokens(params.max_new_tokens));
+        work.push(Work::new(op::JUDGE, &params.judge, questions(), answers));
+        work
     }
 }
 

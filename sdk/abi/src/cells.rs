@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Failure;
-use crate::wire::Cell;
+use crate::wire::{Cell, Work};
 
 impl Cell {
     /// A cell that carries what [`Cell::spec`] gives back.
@@ -17,7 +17,12 @@ impl Cell {
         let id = id.into();
         let spec = serde_json::to_value(spec)
             .map_err(|error| Failure::plugin(format!("the spec of cell `{id}` is not JSON: {error}")))?;
-        Ok(Self { id, about: about.into(), spec })
+        Ok(Self { id, about: about.into(), spec, work: Vec::new() })
+    }
+
+    /// The same with what it is going to ask for.
+    pub fn with_work(self, work: Vec<Work>) -> Self {
+        Self { work, ..self }
     }
 
     /// What [`Cell::new`] was given.

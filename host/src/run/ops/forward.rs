@@ -3,7 +3,7 @@
 use emhost_abi::wire::{DatasetReply, Firing, Forward};
 
 use super::lab::Lab;
-use crate::inference::{CaptureTask, Steering};
+use crate::inference::{CaptureTask, Captured, Steering};
 use crate::model::activations::Look;
 use crate::run::error::RunError;
 use crate::run::folder::io;
@@ -24,7 +24,7 @@ impl Lab {
         let task = CaptureTask::new(&organism, &rows, &request.sites, looks, steering.clone())?;
         let inputs = task.inputs(&digest);
         let key = StageKey::of("forward", &inputs);
-        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<u64, RunError> {
             let about = format!("Activations of `{}` over {} rows.", request.organism.model, rows.len());
             let mut provenance = inputs.clone();
             // The names of a model and of vectors do not change what is computed.
@@ -34,8 +34,9 @@ impl Lab {
             }
             let card = Card { title: "Activations".to_owned(), about, provenance };
             let mut step = |done, total| self.step("capture activations", done, total);
-            let (_, firings) = task.write(&folder.join(DATASET), card, &mut step)?;
-            write_firings(folder, &firings)
+            let Captured { firings, tokens, .. } = task.write(&folder.join(DATASET), card, &mut step)?;
+            write_firings(folder, &firings)?;
+            Ok(tokens)
         })?;
         let dataset = Dataset::open(folder.join(DATASET))?;
         let firings = read_firings(&folder)?;

@@ -20,7 +20,7 @@ use crate::run::error::RunError;
 use crate::run::folder::{RunFolder, io};
 use crate::run::gate::{Gate, working_bytes};
 use crate::run::{Interrupt, Progress, progress};
-use crate::store::{How, StageKey, Stages};
+use crate::store::{Effort, How, StageKey, Stages};
 use crate::trace;
 
 /// Operations that this host has.
@@ -132,18 +132,19 @@ impl Lab {
         Left { tables: entry.tables, inputs: entry.inputs, stages: entry.stages }
     }
 
-    /// The folder of a stage: found, waited for, or computed here once there is memory for it.
+    /// The folder of a stage: found, waited for, or computed here once there is memory for it; `compute` gives the number
+    /// of tokens.
     pub(super) fn stage(
         &self,
         key: &StageKey,
         organism: &Organism,
-        compute: impl FnOnce(&Path) -> Result<(), RunError>,
+        compute: impl FnOnce(&Path) -> Result<u64, RunError>,
     ) -> Result<PathBuf, RunError> {
         let shared = &self.shared;
         let built = shared.stages.build(key, |folder| {
             let stop = || shared.interrupt.requested();
             let _pass = shared.gate.enter(working_bytes(organism), stop).ok_or(RunError::Interrupted)?;
-            compute(folder)
+            Ok::<_, RunError>(Effort { tokens: compute(folder)?, parameters: organism.info().parameters })
         })?;
         tracing::info!(op = key.op(), key = key.as_str(), how = ?built.how, "stage");
         self.entry().stages.insert(format!("{}/{}", key.op(), key.as_str()), built.how);

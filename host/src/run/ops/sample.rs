@@ -32,14 +32,15 @@ impl Lab {
         let inputs = task.inputs(&digest);
         let key = StageKey::of("sample", &inputs);
         let kept = !request.sites.is_empty();
-        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<u64, RunError> {
             let about = format!("Activations of completions of `{}`.", request.organism.model);
             let card = Card { title: "Completions".to_owned(), about, provenance: inputs.clone() };
             let target = folder.join(DATASET);
             let mut step = |done, total| self.step("sample completions", done, total);
             let sampled = task.run(kept.then_some((target.as_path(), card)), &mut step)?;
             write_table(&folder.join(COMPLETIONS), one(sampled.table))?;
-            write_firings(folder, &sampled.firings)
+            write_firings(folder, &sampled.firings)?;
+            Ok(sampled.tokens)
         })?;
         let name = format!("stage:sample/{}", key.as_str());
         let activations = match kept {

@@ -20,10 +20,11 @@ impl Lab {
         let steering = self.steering(&request.interventions, &request.strengths)?;
         let task = ScoreTask::new(&organism, &rows, steering)?;
         let key = StageKey::of("score", &task.inputs(&digest));
-        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<u64, RunError> {
             let scores = task.run(&mut |done, total| self.step("score continuations", done, total))?;
             write_table(&folder.join(SCORES), one(scores.table))?;
-            write_firings(folder, &scores.firings)
+            write_firings(folder, &scores.firings)?;
+            Ok(scores.tokens)
         })?;
         let answer = ScoreReply { firings: read_firings(&folder)? };
         reply(answer, Some(Box::new(read_table(&folder.join(SCORES))?)))

@@ -51,15 +51,17 @@ impl Lab {
                 "numerics": numerics(&organism.device),
             }),
         );
-        let folder = self.stage(&key, &organism, |folder| -> Result<(), RunError> {
+        let folder = self.stage(&key, &organism, |folder| -> Result<u64, RunError> {
             let (files, adapters) = find(&request.organism, Some(&self.shared.stages))?;
             let device = organism.device.clone();
             let inputs = Inputs { files, adapters, rows: &rows, recipe: recipe.clone(), device };
             let job = Job::new(inputs, |_| Ok(organism.clone()))?;
+            let mut tokens = 0;
             TrainingFolder::new(folder).run(&job, |_| {}, &mut |done, total, step| {
+                tokens += step.tokens as u64;
                 self.step(&format!("train, loss {:.3}", step.loss), done, total)
             })?;
-            Ok(())
+            Ok(tokens)
         })?;
         let stored = TrainingFolder::new(&folder);
         let finished = stored

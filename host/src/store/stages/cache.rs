@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::StageKey;
 use super::claim::{Claim, Patience};
-use super::record::{Made, STAGE, StageRecord};
+use super::record::{Effort, Made, STAGE, StageRecord};
 use crate::clock::now;
 use crate::store::StoreError;
 use crate::store::atomic::{publish_folder, sync_folder, write_new};
-use crate::store::shared::{create_folders, share_all};
+use crate::store::shared::{create_folders, share, share_all};
 use crate::store::temporary::{Temporary, parent};
 
 /// A folder of stages, shared by any number of processes, machines and users. Readers never wait.
@@ -83,7 +83,7 @@ impl Stages {
     pub fn build<E: From<StoreError>>(
         &self,
         key: &StageKey,
-        compute: impl FnOnce(&Path) -> Result<(), E>,
+        compute: impl FnOnce(&Path) -> Result<Effort, E>,
     ) -> Result<Built, E> {
         if let Some(folder) = self.find(key) {
             touch(&folder);
@@ -102,7 +102,7 @@ impl Stages {
         }
         let begun = Instant::now();
         let mut temporary = Temporary::folder(&path)?;
-        compute(temporary.path())?;
+        let effort = compute(temporary.path())?;
         share_all(temporary.path()).map_err(|e| StoreError::io("write", &path, e))?;
         let made = Made {
             at: now(),
@@ -110,11 +110,12 @@ impl Stages {
             machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             user: rustix::process::getuid().as_raw(),
             emhost: crate::VERSION.to_owned(),
+            effort,
         };
         let record = StageRecord::seal(temporary.path(), key, made)?.to_bytes(temporary.path())?;
         let target = temporary.path().join(STAGE);
         write_new(&target, &record)?;
-        crate::store::shared::share(&target).map_err(|e| StoreError::io("write", &target, e))?;
+        share(&target).map_err(|e| StoreError::io("write", &target, e))?;
         sync_folder(temporary.path())?;
         let published = publish_folder(&mut temporary, &path)?;
         if !published && self.find(key).is_none() {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::clock::now;
 use crate::store::StoreError;
-use crate::store::shared::share;
+use crate::store::shared::create_file;
 
 /// The right to compute one stage; the system takes it back when the process ends, however it ends.
 ///
@@ -33,12 +33,14 @@ impl Claim {
         let mut pause = Duration::from_millis(5);
         loop {
             let fail = |e| StoreError::io("lock", path, e);
-            let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-            let file = options.map_err(fail)?;
+            create_file(path).map_err(fail)?;
+            let file = match OpenOptions::new().read(true).write(true).open(path) {
+                // Its owner has just removed it.
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                file => file.map_err(fail)?,
+            };
             match file.try_lock() {
                 Ok(()) if is_at(&file, path) => {
-                    // The owner alone may change modes; another member of the group finds them as they should be.
-                    let _ = share(path);
                     let mut claim = Self { file, path: path.to_owned() };
                     claim.sign().map_err(fail)?;
                     return Ok(Some(claim));

@@ -13,4 +13,4 @@ pub use cache::{Built, How, Stages};
 pub use collect::{Collected, Keep};
 pub use key::StageKey;
 pub use list::{Difference, Stage, differences};
-pub use record::{Made, StageFile, StageRecord};
+pub use record::{Effort, Made, StageFile, StageRecord};

@@ -43,6 +43,19 @@ pub struct Made {
     pub user: u32,
     /// Version of emhost.
     pub emhost: String,
+    /// Tokens that were computed and parameters of the model, from which costs are told; 0 where nobody counted.
+    #[serde(default)]
+    pub effort: Effort,
+}
+
+/// How much was computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Effort {
+    /// Tokens of all passes.
+    pub tokens: u64,
+    /// Parameters of the model.
+    pub parameters: u64,
 }
 
 /// One file of a stage.

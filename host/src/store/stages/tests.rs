@@ -30,10 +30,10 @@ fn place(key: &StageKey, stages: &Stages) -> PathBuf {
     stages.root().join(key.op()).join(&key.as_str()[..2]).join(key.as_str())
 }
 
-fn value(folder: &Path) -> Result<(), StoreError> {
+fn value(folder: &Path) -> Result<Effort, StoreError> {
     fs::create_dir(folder.join("deep")).expect("an empty folder");
     fs::write(folder.join("deep/value"), "7").expect("an empty folder");
-    Ok(())
+    Ok(Effort::default())
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use ops::{
 pub use passes::{
     CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,
 };
-pub use plugin::{Cell, Manifest};
+pub use plugin::{Cell, Manifest, Passes, Work};
 pub use report::{AnswersNote, Headline, Report, TableNote};
 pub use rows::{Message, Row, Rows};
 pub use train::{

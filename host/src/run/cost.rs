@@ -1,0 +1,216 @@
+//! What a run is going to cost, from rates that were measured in this store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use emhost_abi::wire::{self, Cell, Passes, Row, Work};
+use serde::Serialize;
+
+use crate::model::config::Config;
+use crate::model::families::shapes;
+use crate::model::files::Files;
+use crate::model::text::Text;
+use crate::rows;
+use crate::store::Stage;
+use crate::units::{bytes, seconds};
+
+/// The cost of some cells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cost {
+    /// Cells that are not finished.
+    pub cells: usize,
+    /// Cells whose plugin does not say what they ask for: they are in no other number.
+    pub silent: usize,
+    /// By operation and model.
+    pub work: Vec<Share>,
+    /// Bytes that are kept.
+    pub bytes: u64,
+    /// Seconds on one machine, if all rates are known.
+    pub seconds: Option<f64>,
+}
+
+/// One operation with one model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Share {
+    /// The operation.
+    pub op: String,
+    /// The model.
+    pub model: String,
+    /// Its number of parameters, where it is known.
+    pub parameters: Option<u64>,
+    /// Rows, completions or judge calls.
+    pub passes: u64,
+    /// Tokens, at most.
+    pub tokens: u64,
+    /// Seconds, and what they are estimated from.
+    pub seconds: Option<f64>,
+    /// What the rate was measured on.
+    pub basis: String,
+}
+
+/// Seconds per token and parameter of each operation, from stages that were computed here.
+#[derive(Debug, Default)]
+pub struct Rates(BTreeMap<String, Vec<(u64, f64)>>);
+
+impl Rates {
+    /// The rates of a store.
+    pub fn measured(stages: &[Stage]) -> Self {
+        let mut rates: BTreeMap<String, Vec<(u64, f64)>> = BTreeMap::new();
+        for stage in stages {
+            let made = &stage.record.made;
+            // Short work is all start.
+            if made.effort.tokens > 0 && made.effort.parameters > 0 && made.seconds > 0.05 {
+                let rate = made.seconds / made.effort.tokens as f64;
+                rates.entry(stage.record.op.clone()).or_default().push((made.effort.parameters, rate));
+            }
+        }
+        Self(rates)
+    }
+
+    /// Seconds per token with a model of so many parameters: measured with models of about this size, or else scaled in
+    /// proportion from the nearest one.
+    fn of(&self, op: &str, parameters: u64) -> Option<(f64, String)> {
+        let measured = self.0.get(op)?;
+        let distance = |known: u64| (known as f64 / parameters as f64).ln().abs();
+        let nearest = measured.iter().map(|(known, _)| *known).min_by(|a, b| distance(*a).total_cmp(&distance(*b)))?;
+        let mut rates: Vec<f64> =
+            measured.iter().filter(|(known, _)| *known == nearest).map(|(_, rate)| *rate).collect();
+        rates.sort_by(f64::total_cmp);
+        let rate = rates[rates.len() / 2];
+        let basis = format!("{} stages with {} parameters", rates.len(), short(nearest));
+        Some(match distance(nearest) < 0.7 {
+            true => (rate, basis),
+            false => (rate * parameters as f64 / nearest as f64, format!("scaled from {basis}")),
+        })
+    }
+}
+
+impl Cost {
+    /// The cost of cells.
+    pub fn of<'a>(cells: impl IntoIterator<Item = &'a Cell>, rates: &Rates) -> Self {
+        let mut cost = Self { cells: 0, silent: 0, work: Vec::new(), bytes: 0, seconds: None };
+        let mut models = Models::default();
+        let mut sums: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
+        for cell in cells {
+            cost.cells += 1;
+            cost.silent += usize::from(cell.work.is_empty());
+            for work in &cell.work {
+                let model = models.of(&work.model);
+                let (passes, tokens) = model.size(work);
+                cost.bytes += passes * work.vectors * 4 * model.width;
+                let sum = sums.entry((work.op.clone(), work.model.clone())).or_default();
+                *sum = [sum[0] + passes, sum[1] + tokens];
+            }
+        }
+        for ((op, model), [passes, tokens]) in sums {
+            let judged = op == wire::op::JUDGE;
+            let parameters = if judged { None } else { models.of(&model).parameters };
+            let (seconds, basis) = match parameters.map(|size| rates.of(&op, size)) {
+                Some(Some((rate, basis))) => (Some(rate * tokens as f64), basis),
+                _ if judged => (None, "as quickly as the judge answers".to_owned()),
+                Some(None) => (None, "this operation was not measured in this store yet".to_owned()),
+                None => (None, "neither the model nor its name tell its size".to_owned()),
+            };
+            cost.work.push(Share { op, model, parameters, passes, tokens, seconds, basis });
+        }
+        let computed = cost.work.iter().filter(|share| share.op != wire::op::JUDGE);
+        cost.seconds = computed.map(|share| share.seconds).sum::<Option<f64>>().filter(|_| cost.silent == 0);
+        cost
+    }
+}
+
+/// What is known of models without loading them.
+#[derive(Default)]
+struct Models(HashMap<String, Known>);
+
+struct Known {
+    parameters: Option<u64>,
+    width: u64,
+    text: Option<Text>,
+}
+
+impl Models {
+    fn of(&mut self, name: &str) -> &Known {
+        self.0.entry(name.to_owned()).or_insert_with(|| Known::find(name))
+    }
+}
+
+impl Known {
+    /// From the model's files, or else the number before a `B` in its name.
+    fn find(name: &str) -> Self {
+        let files = Files::find(name).ok();
+        let config = files.as_ref().and_then(|files| Config::read(files).ok());
+        let counted =
+            |config: &Config| shapes(config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+        Self {
+            parameters: config.as_ref().map(counted).or_else(|| named_size(name)),
+            width: config.map_or(0, |config| config.width as u64),
+            text: files.and_then(|files| Text::read(&files).ok()),
+        }
+    }
+
+    /// Passes of some work, and its tokens; rows that cannot be read count as nothing.
+    fn size(&self, work: &Work) -> (u64, u64) {
+        let rows = rows::load(&work.rows).unwrap_or_default();
+        let passes = match work.passes {
+            Passes::Each(times) => times * rows.len() as u64,
+            Passes::Total(times) => times,
+        };
+        let shown = &rows[..rows.len().min(SHOWN)];
+        let mean = shown.iter().map(|row| self.length(row)).sum::<f64>() / shown.len().max(1) as f64;
+        // The prompt of many completions is computed once.
+        let prompts = if work.op == wire::op::SAMPLE { rows.len() as u64 } else { passes };
+        (passes, (prompts as f64 * mean) as u64 + passes * work.new_tokens)
+    }
+
+    /// Tokens of a row; of an unknown tokenizer a quarter of its characters.
+    fn length(&self, row: &Row) -> f64 {
+        if let Some(encoded) = self.text.as_ref().and_then(|text| text.encode(row).ok()) {
+            return encoded.tokens.len() as f64;
+        }
+        let messages = row.messages.iter().flatten().map(|message| message.content.len());
+        (messages.sum::<usize>() + row.text.as_ref().map_or(0, String::len)) as f64 / 4.0
+    }
+}
+
+/// Rows whose length is looked at.
+const SHOWN: usize = 200;
+
+/// `Qwen2.5-14B-Instruct` has 14e9 parameters.
+fn named_size(name: &str) -> Option<u64> {
+    let parts = name.split(['-', '_', '/']);
+    let size = |part: &str| part.strip_suffix(['B', 'b'])?.parse::<f64>().ok();
+    parts.filter_map(size).next().map(|billions| (billions * 1e9) as u64)
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for share in &self.work {
+            let size = share.parameters.map_or_else(String::new, |size| format!(", {} parameters", short(size)));
+            let time = share.seconds.map_or("time unknown".to_owned(), |s| format!("about {}", seconds(s)));
+            let Share { op, model, basis, .. } = share;
+            let (passes, tokens) = (short(share.passes), short(share.tokens));
+            writeln!(f, "  {op:<8} {model}{size}: {passes} passes, {tokens} tokens at most; {time} ({basis})")?;
+        }
+        if self.bytes > 0 {
+            writeln!(f, "  disk     about {}", bytes(self.bytes))?;
+        }
+        if self.silent > 0 {
+            writeln!(f, "  {} of {} cells do not say what they will ask for", self.silent, self.cells)?;
+        }
+        match self.seconds {
+            Some(total) => write!(f, "  time     about {} on this machine, one cell after the other", seconds(total)),
+            None => write!(f, "  time     unknown"),
+        }
+    }
+}
+
+/// `12.3 M`.
+fn short(count: u64) -> String {
+    match count as f64 {
+        n if n >= 1e9 => format!("{:.1} G", n / 1e9),
+        n if n >= 1e6 => format!("{:.1} M", n / 1e6),
+        n if n >= 1e4 => format!("{:.1} k", n / 1e3),
+        _ => count.to_string(),
+    }
+}
