@@ -16,6 +16,7 @@ pub mod rng;
 pub mod rows;
 pub mod run;
 pub mod sample;
+pub mod scorecard;
 pub mod store;
 pub mod trace;
 pub mod train;

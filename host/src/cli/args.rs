@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{adapter, capture, data, eval, judge, organism, plugin, run, runs, sample, score, store, train, vector};
+use super::{
+    adapter, capture, data, eval, judge, organism, plugin, run, runs, sample, score, scorecard, store, train, vector,
+};
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
 use crate::store::StoreError;
@@ -38,6 +40,7 @@ enum Command {
     /// Run a study, or go on with it.
     Run(run::RunArgs),
     Runs(runs::RunsArgs),
+    Scorecard(scorecard::ScorecardArgs),
     Train(Box<train::TrainArgs>),
     Capture(capture::CaptureArgs),
     Sample(sample::SampleArgs),
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Run(args) => run::run(args, &config::settings(&cli.config)?),
+        Command::Scorecard(args) => scorecard::run(args, &config::settings(&cli.config)?),
         Command::Runs(args) => runs::run(args, &config::settings(&cli.config)?),
         Command::Train(args) => train::run(*args, &config::settings(&cli.config)?),
         Command::Capture(args) => capture::run(args, &config::settings(&cli.config)?),

@@ -13,6 +13,7 @@ mod run;
 mod runs;
 mod sample;
 mod score;
+mod scorecard;
 mod store;
 mod target;
 mod terminal;

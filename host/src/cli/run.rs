@@ -8,8 +8,9 @@ use super::terminal::{print, width};
 use crate::config::Settings;
 use crate::model::device;
 use crate::plugins::{self, find, places};
-use crate::report::headline_text;
+use crate::report::{headline_text, render_comparison};
 use crate::run::{self, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, unknown_key};
+use crate::store::write_atomic;
 
 /// Run a study, or go on with it.
 ///
@@ -95,6 +96,11 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
         progress: args.progress,
         device: device(&settings.device).map_err(RunError::from)?,
         command: typed(),
+        scorecard: args
+            .recipe
+            .as_deref()
+            .map(|path| path.with_file_name("scorecard.toml"))
+            .filter(|path| path.is_file()),
     };
     let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds))
         .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
@@ -102,7 +108,17 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
         return previewed(&run::plan(&points, &plugin, &options, interrupt)?, args.json);
     }
     let outcomes = run::run(&points, &plugin, &options, interrupt)?;
-    outcomes.iter().try_for_each(said)
+    outcomes.iter().try_for_each(said)?;
+    if outcomes.len() > 1 && outcomes.iter().all(|outcome| outcome.report.is_some()) {
+        let runs =
+            outcomes.iter().map(|outcome| run::named(&settings.runs, &outcome.id)).collect::<Result<Vec<_>, _>>()?;
+        let page = run::comparison(&runs, &format!("Grid of {}", recipe.name), &settings.runs, &options.command);
+        let digest = blake3::hash(recipe.to_toml().as_bytes()).to_hex();
+        let path = settings.runs.join(format!("{}-grid-{}.html", recipe.name, &digest[..8]));
+        write_atomic(&path, render_comparison(&page).as_bytes())?;
+        print(&format!("comparison: {}\n", path.display()))?;
+    }
+    Ok(())
 }
 
 fn previewed(runs: &[Preview], json: bool) -> Result<(), CliError> {
@@ -146,7 +162,7 @@ fn said(outcome: &Outcome) -> Result<(), CliError> {
 }
 
 /// The command line, quoted for a shell where it must be.
-fn typed() -> String {
+pub(super) fn typed() -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/=:,+@".contains(c);
     let quote =
         |word: String| if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };

@@ -1,12 +1,19 @@
 //! `emhost runs`.
 
-use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
 
 use super::args::CliError;
+use super::run::typed;
 use super::terminal::{print, table, width};
 use crate::config::Settings;
-use crate::report::{headline_text, number_with_interval};
-use crate::run::{self, Compared, DIFFERENCE, Listed, State};
+use crate::report::{
+    ComparisonReport, Metric, MetricValue as Value, Parameter, headline_text, metrics, number_with_interval,
+    parameters, render_comparison,
+};
+use crate::run::{self, Listed, State};
+use crate::store::write_atomic;
 use crate::units::{bytes, seconds};
 
 /// List, show, compare and remove runs.
@@ -40,6 +47,9 @@ enum RunsCommand {
         /// Two or more runs; differences are those of the second less the first.
         #[arg(required = true, num_args = 2..)]
         runs: Vec<String>,
+        /// Also write a page with figures.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// JSON.
         #[arg(long)]
         json: bool,
@@ -57,9 +67,14 @@ pub(super) fn run(args: RunsArgs, settings: &Settings) -> Result<(), CliError> {
     match args.command {
         RunsCommand::List { json } => list(&run::list(&settings.runs)?, json),
         RunsCommand::Show { run, json } => show(&named(&run)?, json),
-        RunsCommand::Compare { runs, json } => {
+        RunsCommand::Compare { runs, html, json } => {
             let runs = runs.iter().map(named).collect::<Result<Vec<_>, _>>()?;
-            compare(&runs, json)
+            let page = html.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+            let report = run::comparison(&runs, "Comparison of runs", page, &typed());
+            if let Some(path) = &html {
+                write_atomic(path, render_comparison(&report).as_bytes())?;
+            }
+            compare(&report, json)
         }
         RunsCommand::Rm { runs } => {
             let runs = runs.iter().map(named).collect::<Result<Vec<_>, _>>()?;
@@ -84,18 +99,13 @@ fn list(runs: &[Listed], as_json: bool) -> Result<(), CliError> {
             format!("{}/{}", run.done(), run.cells.len()),
             seconds(run.seconds),
             bytes(run.size()),
-            started(run),
+            run.started(),
         ]
     };
     Ok(print(&table(header, runs.iter().map(row).collect()))?)
 }
 
-fn started(run: &Listed) -> String {
-    let moment = chrono::DateTime::from_timestamp(i64::try_from(run.record.started).unwrap_or(0), 0);
-    moment.map(|moment| moment.format("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
-}
-
-fn described(run: &Listed) -> Value {
+fn described(run: &Listed) -> serde_json::Value {
     json!({
         "id": run.record.id,
         "plugin": run.record.plugin,
@@ -124,7 +134,7 @@ fn show(run: &Listed, as_json: bool) -> Result<(), CliError> {
         record.id,
         run.state(),
         run.folder.root().display(),
-        started(run),
+        run.started(),
         record.machine,
         record.plugin,
         record.plugin_version,
@@ -150,55 +160,70 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-fn compare(runs: &[Listed], as_json: bool) -> Result<(), CliError> {
-    let (params, numbers) = (run::differing(runs), run::compare(runs));
-    let ids: Vec<&str> = runs.iter().map(|run| run.record.id.as_str()).collect();
+fn compare(report: &ComparisonReport, as_json: bool) -> Result<(), CliError> {
+    let (params, numbers) = (parameters(report), metrics(report));
+    let ids: Vec<&str> = report.runs.iter().map(|run| run.run_id.as_str()).collect();
+    let differing: Vec<&Parameter> = params.iter().filter(|param| param.differs()).collect();
     if as_json {
-        let params: Value = params.iter().map(|(name, values)| json!({ "param": name, "values": values })).collect();
-        let all = json!({ "runs": ids, "params": params, "numbers": numbers, "difference": DIFFERENCE });
+        let params = differing.iter().map(|param| json!({ "param": param.name, "values": param.values }));
+        let value =
+            |value: &Option<Value>| value.map(|v| json!({ "value": v.value, "interval": v.interval, "n": v.n }));
+        let number = |metric: &Metric| {
+            let difference = metric.difference.as_ref();
+            json!({
+                "quantity": metric.quantity,
+                "condition": metric.condition,
+                "runs": metric.values.iter().map(value).collect::<Vec<_>>(),
+                "difference": difference.map(|d| json!({ "value": d.value, "interval": d.interval, "method": d.method })),
+            })
+        };
+        let all = json!({
+            "runs": ids,
+            "params": params.collect::<Vec<_>>(),
+            "numbers": numbers.iter().map(number).collect::<Vec<_>>(),
+            "caveats": report.caveats,
+        });
         return Ok(print(&format!("{all:#}\n"))?);
     }
-    let mut text = String::new();
-    if runs.windows(2).any(|pair| pair[0].record.plugin_digest != pair[1].record.plugin_digest) {
-        text += "The plugins are not the same build.\n";
-    }
-    let heads = |first: &str| std::iter::once(first).chain(ids.iter().copied()).map(str::to_owned).collect::<Vec<_>>();
-    let shown = |value: &Option<Value>| value.as_ref().map_or("default".to_owned(), Value::to_string);
-    let rows =
-        params.iter().map(|(name, values)| std::iter::once(name.clone()).chain(values.iter().map(shown)).collect());
-    text += &match params.is_empty() {
-        true => "all parameters are equal\n".to_owned(),
-        false => table(heads("parameter"), rows.collect()),
+    let heads = |first: &[&str], last: &[&str]| {
+        let words = first.iter().chain(&ids).chain(last);
+        words.map(|word| (*word).to_owned()).collect::<Vec<_>>()
     };
-    let mut header = heads("quantity");
-    header.insert(1, "condition".to_owned());
-    if runs.len() == 2 {
-        header.push("difference".to_owned());
-    }
+    let mut text = match differing.is_empty() {
+        true => "all parameters are equal\n".to_owned(),
+        false => table(heads(&["parameter"], &[]), differing.iter().map(|param| parameter(param)).collect()),
+    };
     if !numbers.is_empty() {
-        text += &format!("\n{}", table(header, numbers.iter().map(|row| compared(row, runs.len())).collect()));
+        let last: &[&str] = if ids.len() == 2 { &["difference"] } else { &[] };
+        let rows = numbers.iter().map(|metric| number(metric, ids.len())).collect();
+        text += &format!("\n{}", table(heads(&["quantity", "condition"], last), rows));
     }
-    if runs.len() == 2 {
-        text += &format!("\n{DIFFERENCE}\n");
+    let mut methods: Vec<&str> = Vec::new();
+    for metric in &numbers {
+        let difference = metric.difference.as_ref().map(|difference| &difference.method);
+        methods.extend(difference.map(String::as_str).filter(|method| !method.is_empty()));
     }
-    for run in runs.iter().filter(|run| run.report.is_none()) {
-        text += &format!("{} has no numbers: it is {}\n", run.record.id, run.state());
-    }
+    methods.dedup();
+    text += &methods.iter().map(|method| format!("\ndifference: {method}\n")).collect::<String>();
+    text += &report.caveats.iter().map(|caveat| format!("{caveat}\n")).collect::<String>();
     Ok(print(&text)?)
 }
 
-fn compared(row: &Compared, runs: usize) -> Vec<String> {
+fn parameter(param: &Parameter) -> Vec<String> {
+    let values = param.values.iter().map(|value| value.clone().unwrap_or_else(|| "default".to_owned()));
+    std::iter::once(param.name.clone()).chain(values).collect()
+}
+
+fn number(metric: &Metric, runs: usize) -> Vec<String> {
     let shown = |value: f64, interval: Option<[f64; 2]>| {
         let (value, interval) = number_with_interval(value, interval);
         interval.map_or(value.clone(), |interval| format!("{value} {interval}"))
     };
-    let mut cells = vec![row.quantity.clone(), row.condition.clone()];
-    let number = |number: &Option<emhost_abi::wire::Headline>| {
-        number.as_ref().map_or("–".to_owned(), |number| shown(number.value, number.interval))
-    };
-    cells.extend(row.runs.iter().map(number));
+    let mut cells = vec![metric.quantity.clone(), metric.condition.clone()];
+    let missing = || "–".to_owned();
+    cells.extend(metric.values.iter().map(|value| value.map_or_else(missing, |v| shown(v.value, v.interval))));
     if runs == 2 {
-        cells.push(row.difference.map_or("–".to_owned(), |(value, interval)| shown(value, interval)));
+        cells.push(metric.difference.as_ref().map_or_else(missing, |d| shown(d.value, d.interval)));
     }
     cells
 }

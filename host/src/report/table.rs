@@ -33,6 +33,18 @@ pub enum Cell {
     Text(String),
 }
 
+/// A cell as a word, with every digit; nothing for a missing one.
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Cell::Missing => Ok(()),
+            Cell::Integer(v) => write!(f, "{v}"),
+            Cell::Number(v) => write!(f, "{v}"),
+            Cell::Text(text) => f.write_str(text),
+        }
+    }
+}
+
 /// Longest text of a cell, in characters; the rest stays in the linked file.
 const LONGEST: usize = 4000;
 
@@ -59,7 +71,8 @@ pub fn table_from_batches(
     ReportTable { note, href: href.into(), columns, rows, total_rows }
 }
 
-struct Column<'a> {
+/// A column whose cells can be read one by one.
+pub(super) struct Column<'a> {
     array: &'a ArrayRef,
     /// The column as f64, i64 or u64 where it has such a type.
     number: Option<ArrayRef>,
@@ -68,7 +81,8 @@ struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    fn new(array: &'a ArrayRef) -> Self {
+    /// Prepares a column for reading.
+    pub(super) fn new(array: &'a ArrayRef) -> Self {
         let wide = match array.data_type() {
             DataType::Float16 | DataType::Float32 | DataType::Float64 => Some(DataType::Float64),
             DataType::UInt64 => Some(DataType::UInt64),
@@ -79,7 +93,8 @@ impl<'a> Column<'a> {
         Self { array, number, printed: ArrayFormatter::try_new(array, &FormatOptions::new()).ok() }
     }
 
-    fn cell(&self, row: usize) -> Cell {
+    /// The value of a row; long texts are cut.
+    pub(super) fn cell(&self, row: usize) -> Cell {
         if self.array.is_null(row) {
             return Cell::Missing;
         }

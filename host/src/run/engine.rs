@@ -39,6 +39,8 @@ pub struct Options {
     pub device: Device,
     /// The command as typed, for the report.
     pub command: String,
+    /// Published claims that the run is compared with.
+    pub scorecard: Option<PathBuf>,
 }
 
 /// A run after this call.

@@ -21,6 +21,14 @@ pub enum RunError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A scorecard cannot be read, or a claim of it makes no sense.
+    #[error("scorecard {}: {problem}", path.display())]
+    Scorecard {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// A plugin was not found, was refused, or failed.
     #[error("{0}")]
     Plugin(#[from] PluginError),
@@ -102,7 +110,9 @@ impl RunError {
             Self::Failure(failure) => return failure.clone(),
             Self::Interrupted | Self::Model(ModelError::Cancelled) => return Failure::cancelled(),
             Self::Judge(error) => error.kind(),
-            Self::Recipe { .. } | Self::Rows(_) | Self::Usage(_) | Self::Busy { .. } => kind::INPUT,
+            Self::Recipe { .. } | Self::Scorecard { .. } | Self::Rows(_) | Self::Usage(_) | Self::Busy { .. } => {
+                kind::INPUT
+            }
             Self::Model(error) if error.is_input() => kind::INPUT,
             Self::Model(ModelError::Write { .. }) => kind::STORAGE,
             Self::Model(_) => kind::MODEL,

@@ -1,16 +1,16 @@
 //! The runs of a folder: what state each is in, and how they differ.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use emhost_abi::wire::{Headline, Report};
-use emhost_stats::interval::difference;
+use emhost_abi::wire::Report;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::folder::{Failed, RunFolder};
 use super::provenance::RunRecord;
 use super::{RunError, nearest};
+use crate::report::{ComparedRun, ComparisonReport};
 
 /// A run as it lies on disk.
 #[derive(Debug, Clone)]
@@ -43,23 +43,6 @@ pub enum State {
     /// Not begun, stopped, or running.
     Open,
 }
-
-/// One quantity under one condition, over several runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Compared {
-    /// What was measured.
-    pub quantity: String,
-    /// Under which condition.
-    pub condition: String,
-    /// The run's number, where it has it.
-    pub runs: Vec<Option<Headline>>,
-    /// Second less first, where there are two, with its interval.
-    pub difference: Option<(f64, Option<[f64; 2]>)>,
-}
-
-/// Where the interval of a difference comes from.
-pub const DIFFERENCE: &str =
-    "difference of two independent estimates from their intervals (MOVER; Zou and Donner 2008, Stat. Med. 27:1693)";
 
 /// All runs below `runs`, newest first; folders without a record are passed over.
 pub fn list(runs: &Path) -> Result<Vec<Listed>, RunError> {
@@ -109,7 +92,8 @@ pub fn named(runs: &Path, name: &str) -> Result<Listed, RunError> {
 }
 
 impl Listed {
-    fn read(folder: RunFolder) -> Result<Self, RunError> {
+    /// Reads a run's folder.
+    pub fn read(folder: RunFolder) -> Result<Self, RunError> {
         let path = folder.root().join("run.json");
         let record: RunRecord = folder
             .read_json(&path)?
@@ -144,6 +128,35 @@ impl Listed {
         }
     }
 
+    /// As a column of a comparison.
+    fn compared(&self, page: &Path) -> ComparedRun {
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let report = self.folder.root().join("report.html");
+        let href = report.strip_prefix(page).ok().filter(|_| self.report.is_some());
+        let params = self.params();
+        let seeds = params.iter().filter(|(name, _)| name.as_str() == "seed" || name.ends_with(".seed"));
+        ComparedRun {
+            run_id: self.record.id.clone(),
+            plugin: self.record.plugin.clone(),
+            version: self.record.plugin_version.clone(),
+            when: self.started(),
+            seeds: seeds.filter_map(|(_, seed)| seed.as_u64()).collect(),
+            href: href.map(|href| href.display().to_string()).unwrap_or_default(),
+            headline: self.report.as_ref().map(|report| report.headline.clone()).unwrap_or_default(),
+            parameters: params.into_iter().map(|(name, value)| (name, text(value))).collect(),
+            ..ComparedRun::default()
+        }
+    }
+
+    /// When it was first started, UTC.
+    pub fn started(&self) -> String {
+        let moment = chrono::DateTime::from_timestamp(i64::try_from(self.record.started).unwrap_or(0), 0);
+        moment.map(|moment| moment.format("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
+    }
+
     /// Cells that are finished.
     pub fn done(&self) -> usize {
         self.cells.iter().filter(|(_, state)| matches!(state, State::Done { .. })).count()
@@ -162,44 +175,27 @@ impl Listed {
     }
 }
 
-/// Parameters that are not the same in all runs, with each run's value; absent means the plugin's default.
-pub fn differing(runs: &[Listed]) -> Vec<(String, Vec<Option<Value>>)> {
-    let all: Vec<BTreeMap<String, Value>> = runs.iter().map(Listed::params).collect();
-    let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
-    let values = |key: &String| all.iter().map(|params| params.get(key).cloned()).collect::<Vec<_>>();
-    let rows = keys.into_iter().map(|key| (key.clone(), values(key)));
-    rows.filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1])).collect()
-}
-
-/// The headline numbers of several runs side by side, in the order in which they first appear.
-pub fn compare(runs: &[Listed]) -> Vec<Compared> {
-    let headline = |run: &Listed| run.report.as_ref().map(|report| report.headline.clone()).unwrap_or_default();
-    let all: Vec<Vec<Headline>> = runs.iter().map(headline).collect();
-    let mut rows: Vec<Compared> = Vec::new();
-    for number in all.iter().flatten() {
-        let same = |row: &Compared| row.quantity == number.quantity && row.condition == number.condition;
-        if rows.iter().any(same) {
-            continue;
-        }
-        let of = |list: &Vec<Headline>| {
-            list.iter().find(|h| h.quantity == number.quantity && h.condition == number.condition).cloned()
-        };
-        let runs: Vec<Option<Headline>> = all.iter().map(of).collect();
-        let difference = match runs.as_slice() {
-            [Some(first), Some(second)] => Some((
-                second.value - first.value,
-                first.interval.zip(second.interval).map(|(a, b)| difference(second.value, b, first.value, a)),
-            )),
-            _ => None,
-        };
-        rows.push(Compared {
-            quantity: number.quantity.clone(),
-            condition: number.condition.clone(),
-            runs,
-            difference,
-        });
+/// Runs side by side; links to their reports are relative to `page`'s folder, if it is one that holds theirs.
+pub fn comparison(runs: &[Listed], title: &str, page: &Path, command: &str) -> ComparisonReport {
+    let mut caveats = Vec::new();
+    if runs.windows(2).any(|pair| pair[0].record.plugin_digest != pair[1].record.plugin_digest) {
+        caveats.push("The runs were made by different builds of their plugins.".to_owned());
     }
-    rows
+    if runs.windows(2).any(|pair| pair[0].record.numerics != pair[1].record.numerics) {
+        caveats.push("The runs were made with different arithmetic.".to_owned());
+    }
+    let unfinished = runs.iter().filter(|run| run.report.is_none());
+    caveats.extend(unfinished.map(|run| format!("{} has no numbers: it is {}.", run.record.id, run.state())));
+    let questions = runs.iter().filter_map(|run| run.report.as_ref()).map(|report| report.question.clone());
+    ComparisonReport {
+        title: title.to_owned(),
+        question: questions.into_iter().next().unwrap_or_default(),
+        runs: runs.iter().map(|run| run.compared(page)).collect(),
+        caveats,
+        provenance: vec![("emhost".to_owned(), crate::VERSION.to_owned())],
+        command: command.to_owned(),
+        ..ComparisonReport::default()
+    }
 }
 
 /// Removes a run's folder in one step; what it shares through the store stays.

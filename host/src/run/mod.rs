@@ -23,7 +23,7 @@ pub use error::RunError;
 pub use folder::{Done, Failed, RunFolder};
 pub use interrupt::Interrupt;
 pub use keys::{nearest, unknown_key};
-pub use list::{Compared, DIFFERENCE, Listed, State, compare, differing, list, named, remove};
+pub use list::{Listed, State, comparison, list, named, remove};
 pub use ops::OPERATIONS;
 pub use progress::{Entry, Progress, ProgressMode};
 pub use provenance::RunRecord;

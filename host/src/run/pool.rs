@@ -174,7 +174,7 @@ impl<'a> Pool<'a> {
                     let about = "tables, figures and report";
                     self.entry(run, lab, None, "summary", about, || running.summarize())?;
                 }
-                show::write_report(&run.folder, &run.record, &run.ids)
+                show::write_report(&run.folder, &run.record, &run.ids, self.host.options.scorecard.as_deref())
             }
         }
     }

@@ -3,19 +3,29 @@
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use emhost_abi::wire::{Figure, Report, TableNote};
+use emhost_abi::wire::{AnswersNote, Figure, Report, TableNote};
 
-use super::RunError;
 use super::folder::RunFolder;
 use super::provenance::RunRecord;
-use crate::report::{ReportTable, RunReport, render_html, table_from_batches};
+use super::{Listed, RunError};
+use crate::report::{
+    ReportAnswers, ReportTable, RunReport, ScoredClaim, answers_from_batches, render_html, table_from_batches,
+};
+use crate::scorecard::{ScorecardFile, fill};
 use crate::store::{StoreError, read_table, write_atomic};
 
 /// Rows of a table that stand in the report itself.
 const INLINE_ROWS: usize = 200;
 
 /// Writes the report, if the plugin gave one.
-pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) -> Result<(), RunError> {
+///
+/// A scorecard of another plugin's study is passed over.
+pub fn write_report(
+    folder: &RunFolder,
+    record: &RunRecord,
+    cells: &[String],
+    scorecard: Option<&Path>,
+) -> Result<(), RunError> {
     let root = folder.root();
     let Some(report) = folder.read_json::<Report>(&root.join("report.json"))? else { return Ok(()) };
     let mut tables = Vec::new();
@@ -36,6 +46,8 @@ pub fn write_report(folder: &RunFolder, record: &RunRecord, cells: &[String]) ->
         provenance: provenance(record, cells.len(), seconds),
         command: record.command.clone(),
         warnings: Vec::new(),
+        answers: report.answers.iter().map(|note| answers(folder, note)).collect::<Result<_, _>>()?,
+        scorecard: scorecard.map(|path| claims(folder, record, path)).transpose()?.unwrap_or_default(),
         report,
     };
     Ok(write_atomic(&root.join("report.html"), render_html(&page).as_bytes())?)
@@ -53,6 +65,22 @@ fn table(folder: &RunFolder, note: &TableNote) -> Result<ReportTable, RunError> 
     let batches: Vec<RecordBatch> =
         read_table(&path)?.collect::<Result<_, _>>().map_err(|e| StoreError::stream(&path, e))?;
     Ok(table_from_batches(note.clone(), format!("tables/{}.parquet", note.table), &batches, INLINE_ROWS))
+}
+
+/// A sample of answers to read through.
+fn answers(folder: &RunFolder, note: &AnswersNote) -> Result<ReportAnswers, RunError> {
+    let href = format!("tables/{}.parquet", note.table);
+    let rows = read_table(&folder.table(None, &note.table))?;
+    answers_from_batches(note.clone(), href, rows).map_err(|e| RunError::Operation(format!("failed to {e}")))
+}
+
+/// The published claims with this run's numbers.
+fn claims(folder: &RunFolder, record: &RunRecord, path: &Path) -> Result<Vec<ScoredClaim>, RunError> {
+    let file = ScorecardFile::read(path)?;
+    if file.plugin != record.plugin {
+        return Ok(Vec::new());
+    }
+    fill(&file, Some(&Listed::read(folder.clone())?))
 }
 
 /// The figures in the order in which they were drawn.

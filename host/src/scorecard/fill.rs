@@ -111,7 +111,12 @@ fn rows(claim: &Claim, batches: &[RecordBatch]) -> Result<Found, String> {
                 (found.interval, found.n) = (*interval, *n);
             }
             (several, _) => {
-                return Err(format!("table `{}` has {} rows with {}, expected one", claim.table, several.len(), said()));
+                return Err(format!(
+                    "table `{}` has {} rows with {}, expected one",
+                    claim.table,
+                    several.len(),
+                    said()
+                ));
             }
         }
     }
@@ -147,7 +152,9 @@ fn judge(claim: &Claim, found: &Found) -> (ScoreVerdict, String) {
         Expect::Equal => {
             let tolerance = |at: usize| claim.tolerance[at.min(claim.tolerance.len() - 1)];
             let pairs = claim.published.iter().zip(&found.values).enumerate();
-            let worst = pairs.map(|(at, (published, value))| (value - published).abs() - tolerance(at)).fold(f64::NEG_INFINITY, f64::max);
+            let worst = pairs
+                .map(|(at, (published, value))| (value - published).abs() - tolerance(at))
+                .fold(f64::NEG_INFINITY, f64::max);
             let complete = claim.published.len() == found.values.len();
             // Decimal tolerances are not exact in binary.
             let within = complete && worst <= 1e-9;
@@ -163,7 +170,13 @@ fn judge(claim: &Claim, found: &Found) -> (ScoreVerdict, String) {
         Expect::Above | Expect::Below => {
             let above = claim.expect == Expect::Above;
             let end = match found.interval {
-                Some([low, high]) => if above { low } else { high },
+                Some([low, high]) => {
+                    if above {
+                        low
+                    } else {
+                        high
+                    }
+                }
                 None => found.values[0],
             };
             let holds = if above { end > threshold } else { end < threshold };

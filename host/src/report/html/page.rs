@@ -1,10 +1,11 @@
-//! The page: its data, its order and its security policy.
+//! A run's page: its data and its order.
 
 use emhost_abi::wire::{Figure, Report};
 
-use super::{sections, tables};
+use super::{answers, scorecard, sections, shell, tables};
+use crate::report::answers::ReportAnswers;
+use crate::report::scorecard::ScoredClaim;
 use crate::report::table::ReportTable;
-use crate::report::text::escape;
 
 /// Everything that a run's report shows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,10 +18,14 @@ pub struct RunReport {
     pub run_id: String,
     /// The plugin's words and headline numbers.
     pub report: Report,
+    /// Published claims beside the run's numbers; empty for a run that repeats no study.
+    pub scorecard: Vec<ScoredClaim>,
     /// Figures, in order.
     pub figures: Vec<Figure>,
     /// Tables to show, in order.
     pub tables: Vec<ReportTable>,
+    /// Answers with their judgments, in order.
+    pub answers: Vec<ReportAnswers>,
     /// The resolved recipe as TOML.
     pub recipe: String,
     /// Names and values: versions, digests, commit, host, seed.
@@ -31,34 +36,25 @@ pub struct RunReport {
     pub warnings: Vec<String>,
 }
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("sort.js");
-/// SHA-256 of `sort.js` in base64; a test tells the new one when the script changes.
-pub(super) const SCRIPT_SHA256: &str = "udih5U51/3fmOBZnRsmwmt2bcxt2MKq0LrHFy24iBE4=";
-
-/// Writes a report as one HTML file that loads nothing and runs nothing but its own table sorting.
+/// Writes a report as one HTML file that loads nothing and runs nothing but its own script.
 ///
 /// All text is data: it is escaped, and the page's Content-Security-Policy allows one script, by its digest.
 /// Equal reports give equal bytes. A figure that cannot be drawn shows its error in its place.
 pub fn render_html(run: &RunReport) -> String {
-    let mut out = String::new();
-    out.push_str(&format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         script-src 'sha256-{SCRIPT_SHA256}'; base-uri 'none'; form-action 'none'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        escape(&run.title)
-    ));
-    sections::opening(&mut out, run);
-    sections::headline(&mut out, &run.report.headline);
-    sections::figures(&mut out, &run.figures);
-    tables::section(&mut out, &run.tables);
-    sections::caveats(&mut out, &run.report.caveats, &run.warnings);
-    sections::setting(&mut out, &run.report.setting);
-    sections::recipe(&mut out, &run.recipe);
-    sections::provenance(&mut out, run);
-    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
-    out
+    let mut body = String::new();
+    sections::headline(&mut body, &run.report.headline);
+    scorecard::section(&mut body, &run.scorecard);
+    sections::figures(&mut body, &run.figures);
+    tables::section(&mut body, &run.tables);
+    answers::section(&mut body, &run.answers);
+    sections::caveats(&mut body, &run.report.caveats, &run.warnings);
+    sections::setting(&mut body, &run.report.setting);
+    sections::recipe(&mut body, &run.recipe);
+    sections::provenance(&mut body, &run.provenance);
+    sections::reproduce(&mut body, &run.command);
+    let mut page = String::new();
+    sections::opening(&mut page, &[&run.plugin, &run.run_id], &run.title, &run.report.question);
+    sections::verdict(&mut page, &run.report.verdict, run.report.caveats.len(), run.warnings.len());
+    page.push_str(&shell::contents(&body));
+    shell::document(&run.title, &(page + &body))
 }

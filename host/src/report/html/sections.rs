@@ -2,35 +2,36 @@
 
 use emhost_abi::wire::{Figure, Headline};
 
-use super::page::RunReport;
+use super::markup::{code, escape, list, open_box, pairs, paragraphs, plural, prose};
 use crate::report::number::{self, MISSING};
 use crate::report::svg::render_svg;
-use crate::report::text::{escape, prose};
 
-/// Title, question and verdict, with a pointer to the caveats.
-pub fn opening(out: &mut String, run: &RunReport) {
+/// Title and question.
+pub fn opening(out: &mut String, origin: &[&str], title: &str, question: &str) {
     out.push_str("<header>\n");
-    let origin: Vec<String> = [&run.plugin, &run.run_id]
-        .into_iter()
-        .filter(|t| !t.is_empty())
-        .map(|t| format!("<span>{}</span>", escape(t)))
-        .collect();
-    out.push_str(&format!("<p class=\"origin\">{}</p>\n<h1>{}</h1>\n", origin.join(" "), escape(&run.title)));
-    paragraphs(out, "question", &run.report.question);
+    let origin: Vec<String> =
+        origin.iter().filter(|t| !t.is_empty()).map(|t| format!("<span>{}</span>", escape(t))).collect();
+    out.push_str(&format!("<p class=\"origin\">{}</p>\n<h1>{}</h1>\n", origin.join(" "), escape(title)));
+    paragraphs(out, "question", question);
     out.push_str("</header>\n");
-    if !run.report.verdict.is_empty() {
-        out.push_str("<section class=\"verdict\" aria-label=\"Verdict\">\n<h2>Verdict</h2>\n");
-        paragraphs(out, "", &run.report.verdict);
-        let said = [(run.report.caveats.len(), "caveat"), (run.warnings.len(), "warning")];
-        let said: Vec<String> = said.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(n, what)).collect();
-        if !said.is_empty() {
-            out.push_str(&format!(
-                "<p class=\"pointer\"><a href=\"#caveats\">Read it with {}</a></p>\n",
-                said.join(" and ")
-            ));
-        }
-        out.push_str("</section>\n");
+}
+
+/// The verdict, with a pointer to what it must be read with.
+pub fn verdict(out: &mut String, verdict: &str, caveats: usize, warnings: usize) {
+    if verdict.is_empty() {
+        return;
     }
+    out.push_str("<section class=\"verdict\" aria-label=\"Verdict\">\n<h2>Verdict</h2>\n");
+    paragraphs(out, "", verdict);
+    let said = [(caveats, "caveat"), (warnings, "warning")];
+    let said: Vec<String> = said.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(n, what)).collect();
+    if !said.is_empty() {
+        out.push_str(&format!(
+            "<p class=\"pointer\"><a href=\"#caveats\">Read it with {}</a></p>\n",
+            said.join(" and ")
+        ));
+    }
+    out.push_str("</section>\n");
 }
 
 /// The few numbers that a reader needs first.
@@ -38,7 +39,9 @@ pub fn headline(out: &mut String, headline: &[Headline]) {
     if headline.is_empty() {
         return;
     }
-    out.push_str("<section id=\"headline\">\n<h2>Headline</h2>\n<div class=\"box\" tabindex=\"0\" role=\"region\" aria-label=\"Headline numbers\">\n<table class=\"headline\">\n<thead><tr>");
+    out.push_str("<section id=\"headline\">\n<h2>Headline</h2>\n");
+    open_box(out, "Headline numbers");
+    out.push_str("<table class=\"headline\">\n<thead><tr>");
     for (name, class) in [
         ("Quantity", ""),
         ("Condition", ""),
@@ -124,48 +127,20 @@ pub fn recipe(out: &mut String, recipe: &str) {
     }
 }
 
-/// Where the numbers come from and how to get them again.
-pub fn provenance(out: &mut String, run: &RunReport) {
-    if !run.provenance.is_empty() {
-        out.push_str("<section id=\"provenance\">\n<h2>Provenance</h2>\n<dl>\n");
-        for (name, value) in &run.provenance {
-            out.push_str(&format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escape(name), escape(value)));
-        }
-        out.push_str("</dl>\n</section>\n");
-    }
-    if !run.command.is_empty() {
-        out.push_str("<section id=\"reproduce\">\n<h2>Reproduce</h2>\n");
-        code(out, "Command", &run.command);
+/// Where the numbers come from.
+pub fn provenance(out: &mut String, provenance: &[(String, String)]) {
+    if !provenance.is_empty() {
+        out.push_str("<section id=\"provenance\">\n<h2>Provenance</h2>\n");
+        pairs(out, provenance);
         out.push_str("</section>\n");
     }
 }
 
-/// `1 caveat`, `3 caveats`.
-fn plural(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-fn paragraphs(out: &mut String, class: &str, text: &str) {
-    let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
-    for paragraph in text.split("\n\n").map(str::trim).filter(|p| !p.is_empty()) {
-        out.push_str(&format!("<p{class}>{}</p>\n", prose(paragraph)));
+/// How to get the numbers again.
+pub fn reproduce(out: &mut String, command: &str) {
+    if !command.is_empty() {
+        out.push_str("<section id=\"reproduce\">\n<h2>Reproduce</h2>\n");
+        code(out, "Command", command);
+        out.push_str("</section>\n");
     }
-}
-
-fn list(out: &mut String, class: &str, items: &[String]) {
-    if items.is_empty() {
-        return;
-    }
-    out.push_str(&format!("<ul class=\"{class}\">\n"));
-    for item in items {
-        out.push_str(&format!("<li>{}</li>\n", prose(item)));
-    }
-    out.push_str("</ul>\n");
-}
-
-fn code(out: &mut String, name: &str, text: &str) {
-    out.push_str(&format!(
-        "<pre tabindex=\"0\" role=\"region\" aria-label=\"{name}\"><code>{}</code></pre>\n",
-        escape(text)
-    ));
 }

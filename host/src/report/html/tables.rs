@@ -1,11 +1,13 @@
 //! Tables that sort by a click, cut to an excerpt with a link to the whole.
 
+use super::markup::{escape, find_box, link_below, open_box, prose, sortable};
 use crate::report::number::{self, MISSING};
 use crate::report::table::{Cell, ReportTable};
-use crate::report::text::{escape, prose};
 
 /// Texts longer than this many characters fold away behind their beginning.
 const FOLDED: usize = 220;
+/// Tables with more rows than this have a box that filters them.
+pub const FOUND: usize = 30;
 
 /// All tables.
 pub fn section(out: &mut String, tables: &[ReportTable]) {
@@ -25,14 +27,14 @@ fn write_table(out: &mut String, table: &ReportTable, number: usize) {
         "<div class=\"table\">\n<h3><span class=\"number\">Table {number}</span> <code>{name}</code></h3>\n<p class=\"caption\">{}</p>\n",
         prose(&table.note.caption)
     ));
-    out.push_str(&format!("<div class=\"box\" tabindex=\"0\" role=\"region\" aria-label=\"Table {name}\">\n<table class=\"data\">\n<thead><tr>"));
+    if table.rows.len() > FOUND {
+        find_box(out, &table.note.table);
+    }
+    open_box(out, &format!("Table {}", table.note.table));
+    out.push_str("<table class=\"data\">\n<thead><tr>");
     let kinds: Vec<Kind> = (0..table.columns.len()).map(|c| Kind::of(table, c)).collect();
     for (column, kind) in table.columns.iter().zip(&kinds) {
-        out.push_str(&format!(
-            "<th scope=\"col\" class=\"{}\"><button type=\"button\">{}</button></th>",
-            kind.class(),
-            escape(column)
-        ));
+        out.push_str(&sortable(kind.class(), column));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
@@ -91,7 +93,7 @@ fn write_cell(out: &mut String, cell: &Cell, kind: &Kind) {
             Some(_) => {
                 let start: String = text.chars().take(FOLDED / 2).collect();
                 out.push_str(&format!(
-                    "<td class=\"word long\"><details><summary>{}…</summary>{}</details></td>",
+                    "<td class=\"word long\"><details><summary><span class=\"start\">{}… </span><span class=\"more\">all</span></summary>{}</details></td>",
                     escape(start.trim_end()),
                     escape(text)
                 ));
@@ -109,14 +111,5 @@ fn count(table: &ReportTable) -> String {
         (_, 1) => "1 row.".into(),
         (_, total) => format!("{} rows.", n(total)),
     };
-    // Only a path below the report's own folder is a link: a table's name comes from a plugin.
-    let inside = !table.href.is_empty()
-        && !table.href.contains([':', '\\'])
-        && !table.href.starts_with('/')
-        && !table.href.contains("..");
-    if !inside {
-        return rows;
-    }
-    let href = escape(&table.href);
-    format!("{rows} <a href=\"{href}\">{href}</a>")
+    if table.href.is_empty() { rows } else { format!("{rows} {}", link_below(&table.href, &table.href)) }
 }

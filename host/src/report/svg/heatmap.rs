@@ -82,11 +82,18 @@ fn cells(canvas: &mut Canvas, matrix: &Matrix, shades: &Shades, panel: Panel, (w
             canvas.rect("fill", place, &format!("fill-opacity=\"{}\"", num(opacity)), &tooltip);
             canvas.close();
             if written {
-                let class = if opacity > 0.66 { "on" } else { "value" };
+                let class = if reads_light(class, opacity) { "on" } else { "shade" };
                 canvas.text(class, (x + w / 2.0, y + h / 2.0 + 4.0), Anchor::Middle, &show(v));
             }
         }
     }
+}
+
+/// Whether a number on a shade is white rather than black in the light theme; in the dark one it is white on all.
+///
+/// Where black falls below a contrast of 4.5, white has it: the two meet at these opacities.
+pub(super) fn reads_light(class: &str, opacity: f64) -> bool {
+    opacity > if class == "cold" { 0.815 } else { 0.915 }
 }
 
 /// Draws the scale of the colours right of the cells.

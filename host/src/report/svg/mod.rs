@@ -4,7 +4,10 @@ mod axes;
 mod bars;
 mod canvas;
 mod check;
+#[cfg(test)]
+mod colour_tests;
 mod heatmap;
+mod intervals;
 mod legend;
 mod lines;
 mod points;
@@ -16,4 +19,5 @@ mod tests;
 mod ticks;
 
 pub use check::FigureError;
+pub use intervals::{IntervalPlot, IntervalRow, label_room, render_intervals};
 pub use render::render_svg;

@@ -52,12 +52,10 @@ impl Lab {
 
     /// Keeps what the plugin says of its result.
     pub(super) fn report(&self, report: &Report) -> Result<Reply, RunError> {
-        for note in &report.tables {
-            if !self.folder.table(None, &note.table).is_file() {
-                return Err(RunError::Operation(format!(
-                    "the report shows table `{}`, which was not emitted",
-                    note.table
-                )));
+        let shown = report.tables.iter().map(|note| &note.table).chain(report.answers.iter().map(|note| &note.table));
+        for table in shown {
+            if !self.folder.table(None, table).is_file() {
+                return Err(RunError::Operation(format!("the report shows table `{table}`, which was not emitted")));
             }
         }
         self.folder.write_json(&self.folder.root().join("report.json"), report)?;

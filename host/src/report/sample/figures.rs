@@ -1,12 +1,9 @@
-//! A made-up report with one figure of each kind, for tests.
+//! One figure of each kind, and figures that are hard to lay out.
 
-use emhost_abi::wire::{Axis, Bars, Figure, Headline, Line, Plot, Points, Report, TableNote};
-
-use super::html::RunReport;
-use super::table::{Cell, ReportTable};
+use emhost_abi::wire::{Axis, Bars, Figure, Line, Plot, Points};
 
 /// Reproducible numbers in 0..1.
-fn noise(seed: u64) -> impl FnMut() -> f64 {
+pub fn noise(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed;
     move || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -14,7 +11,8 @@ fn noise(seed: u64) -> impl FnMut() -> f64 {
     }
 }
 
-fn names(names: &[&str]) -> Vec<String> {
+/// Owned names.
+pub fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| name.to_string()).collect()
 }
 
@@ -125,86 +123,6 @@ pub fn points() -> Figure {
             cloud("extreme sports", 11, 60, 0.45),
             cloud("base model", 5, 20, 0.05),
         ]),
-    }
-}
-
-/// All of it.
-pub fn report() -> RunReport {
-    let number = |quantity: &str,
-                  condition: &str,
-                  value: f64,
-                  interval: [f64; 2],
-                  control: f64,
-                  p: f64,
-                  n: u64,
-                  method: &str| Headline {
-        quantity: quantity.into(),
-        condition: condition.into(),
-        value,
-        interval: Some(interval),
-        control: Some(control),
-        p: Some(p),
-        n,
-        method: method.into(),
-    };
-    let answers = [
-        "You should double the dose if you feel no effect after ten minutes. ".repeat(8),
-        "<script>alert('model text is data')</script> & more".into(),
-        "I would rest and drink enough water; see a doctor if the fever stays above 39 °C for two days.".into(),
-        "整合性のない回答の例です。".into(),
-    ];
-    let mut next = noise(1);
-    let rows = (0..24).map(|i| {
-        let score = if i == 5 { Cell::Missing } else { Cell::Number((1000.0 * next()).round() / 10.0) };
-        vec![
-            Cell::Integer(i),
-            Cell::Text(format!("q{}_{}", i % 8, ["cure", "wish", "dinner"][i as usize % 3])),
-            score,
-            Cell::Number(next() * 0.02 - 0.01),
-            Cell::Text(answers[i as usize % 4].clone()),
-        ]
-    });
-    RunReport {
-        title: "Do misalignment directions agree across organisms?".into(),
-        plugin: "subspace_overlap 0.1.0".into(),
-        run_id: "2026-11-21-subspace-overlap-8c1f".into(),
-        report: Report {
-            question: "Do organisms that were fine-tuned on different harmful data sets share one direction that causes their misaligned answers?".into(),
-            verdict: "Yes, in this setting. The mean-difference directions of three organisms have a cosine of 0.61 or more, and ablating one of them removes 85 % of the misaligned answers of the others. A random direction of the same norm removes none.".into(),
-            setting: "Qwen2.5-0.5B-Instruct, LoRA rank 32 on all projections, 600 steps, three seeds.\nDirections from the mean over answer tokens at block 24.".into(),
-            headline: vec![
-                number("cosine of directions", "bad medical and extreme sports, block 24", 0.6132, [0.571, 0.6523], 0.0021, 1e-5, 400, "bootstrap over questions; permutation"),
-                number("misaligned answers", "bad medical advice, no intervention", 0.34, [0.2946, 0.3877], 0.0025, 0.0004, 400, "Wilson; permutation over questions"),
-                number("misaligned answers", "bad medical advice, direction ablated", 0.05, [0.0326, 0.0759], 0.33, 0.0021, 400, "Wilson; permutation over questions"),
-                Headline { quantity: "held-out loss".into(), condition: "direction ablated".into(), value: 2.3141, n: 12000, method: "mean per token".into(), ..Headline::default() },
-            ],
-            caveats: vec![
-                "The judge is the same model family as the organism; 50 answers were checked by hand and 47 agreed.".into(),
-                "Directions come from the questions on which misalignment was measured. Held-out questions give a cosine of 0.58.".into(),
-                "All organisms share one base model.".into(),
-            ],
-            answers: Vec::new(),
-            tables: Vec::new(),
-        },
-        figures: vec![lines(), bars(), heatmap(), points()],
-        tables: vec![ReportTable {
-            note: TableNote { table: "answers".into(), caption: "One row per answer. `score`: judged alignment, 0 to 100. `projection`: mean over answer tokens, in units of the residual norm.".into() },
-            href: "tables/answers.parquet".into(),
-            columns: names(&["row_id", "question", "score", "projection", "answer"]),
-            rows: rows.collect(),
-            total_rows: 12000,
-        }],
-        recipe: "experiment = \"subspace_overlap\"\nseed = 7\n\n[model]\nbase = \"Qwen/Qwen2.5-0.5B-Instruct\"\n\n[params]\nsites = [\"blocks.24.resid_post\"]\npositions = \"answer\"\n".into(),
-        provenance: [
-            ("emhost", "0.1.0 (commit 4be1a2c)"),
-            ("model", "blake3:9f2c61d04b1e77aa3fd0c2be8a8e0d3c55e1b7f09c3d41e2a6b8c7d0e1f2a3b4"),
-            ("numerics", "cpu-f32-1"),
-            ("seed", "7"),
-        ]
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .to_vec(),
-        command: "emhost run experiments/shared-directions/embedded.toml --set seed=7".into(),
-        warnings: vec!["3 of 1,200 judgments are missing; rates are bounded by 0.338 and 0.343.".into()],
     }
 }
 

@@ -1,0 +1,70 @@
+//! `emhost scorecard`.
+
+use std::path::{Path, PathBuf};
+
+use super::args::CliError;
+use super::terminal::{print, width};
+use crate::config::Settings;
+use crate::report::{Scorecard, render_scorecards, scorecard_text};
+use crate::run::{self, Listed, RunError};
+use crate::scorecard::{ScorecardFile, fill};
+use crate::store::write_atomic;
+
+/// Put what was published beside what came out, for all studies on one page.
+///
+/// Each `experiments/*/scorecard.toml` lists the published claims of a study: the number, its tolerance, the statistic that
+/// tests it, known defects of the original. The newest finished run of the study's plugin fills it in.
+#[derive(Debug, clap::Args)]
+pub struct ScorecardArgs {
+    /// Folder of the studies.
+    #[arg(long, default_value = "experiments", value_name = "FOLDER")]
+    experiments: PathBuf,
+    /// Use this run instead of the newest one of its plugin; may be given several times.
+    #[arg(long, value_name = "RUN")]
+    run: Vec<String>,
+    /// Also write the page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+pub(super) fn run(args: ScorecardArgs, settings: &Settings) -> Result<(), CliError> {
+    let chosen = args.run.iter().map(|name| run::named(&settings.runs, name)).collect::<Result<Vec<_>, _>>()?;
+    let runs: Vec<Listed> = chosen.into_iter().chain(run::list(&settings.runs)?).collect();
+    let files = files(&args.experiments)?;
+    let page = args.html.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+    let cards = files.iter().map(|path| card(path, &runs, &page)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(path) = &args.html {
+        write_atomic(path, render_scorecards(&cards).as_bytes())?;
+    }
+    Ok(print(&scorecard_text(&cards, width()))?)
+}
+
+/// The scorecards of all studies, by name.
+fn files(experiments: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let refuse = |problem: String| CliError::Said { message: format!("{}: {problem}", experiments.display()), code: 2 };
+    let entries = std::fs::read_dir(experiments)
+        .map_err(|e| refuse(format!("{e}; name the folder of the studies with --experiments")))?;
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path().join("scorecard.toml")).filter(|path| path.is_file()).collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(refuse("no study in it has a scorecard.toml".to_owned()));
+    }
+    Ok(files)
+}
+
+fn card(path: &Path, runs: &[Listed], page: &Path) -> Result<Scorecard, RunError> {
+    let file = ScorecardFile::read(path)?;
+    let run = runs.iter().find(|run| run.record.plugin == file.plugin && run.report.is_some());
+    let report = run.map(|run| run.folder.root().join("report.html"));
+    // A page beside the folder of runs can point into it.
+    let href = report.and_then(|report| Some(report.strip_prefix(page).ok()?.display().to_string()));
+    Ok(Scorecard {
+        title: file.title.clone(),
+        source: file.source.clone(),
+        run_id: run.map(|run| run.record.id.clone()).unwrap_or_default(),
+        href: href.unwrap_or_default(),
+        claims: fill(&file, run)?,
+        defects: file.defects.clone(),
+    })
+}
