@@ -5,9 +5,11 @@ mod endpoint;
 mod fixtures;
 mod grid;
 mod operations;
+mod peer;
 
 pub use built::{Built, built, workspace};
 pub use endpoint::{Endpoint, Reply, Seen, completion, graded};
 pub use fixtures::{Fixtures, fixtures};
 pub use grid::Grid;
 pub use operations::{Line, Recorder};
+pub use peer::peer;

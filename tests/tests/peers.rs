@@ -9,23 +9,7 @@ use std::sync::Arc;
 use arrow::array::{FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use emhost::store::{Card, DatasetWriter, WriteOptions};
-use emhost_tests::{Endpoint, Reply, graded, workspace};
-
-/// Runs a peer script if Python has the packages that it needs.
-fn peer(script: &str, packages: &[&str], arguments: &[&Path]) -> Option<String> {
-    let python = std::env::var("EMHOST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imports = packages.iter().map(|package| format!("import {package}")).collect::<Vec<_>>().join("; ");
-    let found = Command::new(&python).args(["-c", &imports]).output().is_ok_and(|output| output.status.success());
-    if !found {
-        // Past the test harness, which would swallow it.
-        let _ = writeln!(std::io::stderr(), "SKIPPED {script}: `{python}` does not have {}", packages.join(", "));
-        return None;
-    }
-    let script = workspace().join("tests/peers").join(script);
-    let output = Command::new(python).arg(script).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap())
-}
+use emhost_tests::{Endpoint, Reply, graded, peer, workspace};
 
 #[test]
 fn transformers_gives_the_logits_that_the_engine_is_tested_against() {

@@ -46,7 +46,11 @@ fn scored(file: &ScorecardFile, claim: &Claim, run: Option<&Listed>) -> Result<S
     };
     Ok(ScoredClaim {
         id: claim.id.clone(),
-        quantity: claim.quantity.clone(),
+        quantity: match claim.expect {
+            Expect::Above => format!("{}: above", claim.quantity),
+            Expect::Below => format!("{}: below", claim.quantity),
+            Expect::Equal | Expect::Range => claim.quantity.clone(),
+        },
         unit: claim.unit.clone(),
         model: claim.model.clone(),
         published: claim.published.clone(),
