@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod embedded;
 pub mod eval;
+pub mod export;
 pub mod finetune;
 pub mod inference;
 pub mod judge;

@@ -172,3 +172,14 @@ fn the_store_tells_what_it_holds_and_finds_damage() {
     let gone = emhost(&["store", "gc", "--unused-for", "0s"], 0);
     assert!(gone.contains("removed 5 stages"), "{gone}");
 }
+
+#[test]
+fn a_budget_of_no_time_begins_no_cell() {
+    let folder = TempDir::new().unwrap();
+    let grid = Grid::new(folder.path());
+    let output = said(&grid.run(&["--budget", "time=0s"], 75));
+    assert!(output.contains("budget's time is over with 4 cells left"), "{output}");
+    assert_eq!(grid.events("begin"), 0);
+    grid.run(&["--budget", "time=1h,cost=1"], 0);
+    grid.run(&["--budget", "hours=1"], 2);
+}

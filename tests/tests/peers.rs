@@ -1,9 +1,7 @@
 //! Other programs read what emhost writes. A test whose Python packages are missing says so and is skipped:
 //! set `EMHOST_PYTHON` to a Python that has torch, transformers, datasets, polars, duckdb, pandas and pyarrow.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array};

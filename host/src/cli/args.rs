@@ -94,6 +94,8 @@ pub(super) enum CliError {
     Judge(#[from] crate::judge::JudgeError),
     #[error("{0}")]
     Bank(#[from] crate::bank::BankError),
+    #[error("{0}")]
+    Export(#[from] crate::export::ExportError),
     /// The command has said what is wrong itself.
     #[error("{message}")]
     Said { message: String, code: u8 },
@@ -106,6 +108,7 @@ impl CliError {
             Self::Store(_) => 5,
             Self::Vector(error) => error.exit_code(),
             Self::Judge(error) => error.exit_code(),
+            Self::Export(error) => error.exit_code(),
             Self::Config(_) | Self::New(_) | Self::Bank(_) => 2,
             Self::Said { code, .. } => *code,
         }

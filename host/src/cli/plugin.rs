@@ -34,6 +34,10 @@ enum PluginCommand {
         /// Print the parameters' JSON Schema instead.
         #[arg(long)]
         schema: bool,
+        /// Print the JSON Schema of its recipe files: editors complete and check a recipe whose first line is
+        /// `#:schema FILE`.
+        #[arg(long, conflicts_with = "schema")]
+        recipe_schema: bool,
     },
 }
 
@@ -57,9 +61,11 @@ pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
                 places.iter().for_each(|place| println!("  {}", place.folder.display()));
             }
         }
-        PluginCommand::Info { plugin, schema } => {
+        PluginCommand::Info { plugin, schema, recipe_schema } => {
             let loaded = plugins::load(&find(&plugin, &places)?)?;
-            if schema {
+            if recipe_schema {
+                println!("{:#}", crate::run::recipe_schema(loaded.manifest()));
+            } else if schema {
                 println!("{:#}", loaded.manifest().params);
             } else {
                 print_info(&Info::from(&loaded));

@@ -9,7 +9,9 @@ use crate::config::Settings;
 use crate::model::device;
 use crate::plugins::{self, find, places};
 use crate::report::{headline_text, render_comparison};
-use crate::run::{self, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, unknown_key};
+use crate::run::{
+    self, Budget, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, unknown_key,
+};
 use crate::store::write_atomic;
 
 /// Run a study, or go on with it.
@@ -47,6 +49,9 @@ pub struct RunArgs {
     /// Cells at the same time, where memory allows; 0 for one per processor.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Caps: no cell begins after `time=2h`; judges stop at `cost=5`, in the currency of their prices. With a comma, both.
+    #[arg(long, value_name = "CAPS")]
+    budget: Option<Budget>,
     /// Say which cells would run and what they cost: tokens, disk and time, from rates that were measured in this store.
     #[arg(long)]
     dry_run: bool,
@@ -93,6 +98,7 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
         fresh: args.fresh,
         cells: Selection::new(args.cells),
         workers: args.workers.unwrap_or(settings.workers),
+        budget: args.budget.unwrap_or_default(),
         progress: args.progress,
         device: device(&settings.device).map_err(RunError::from)?,
         command: typed(),

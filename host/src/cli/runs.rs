@@ -8,6 +8,7 @@ use super::args::CliError;
 use super::run::typed;
 use super::terminal::{print, table, width};
 use crate::config::Settings;
+use crate::export::{export_csv, export_inspect, export_tensorboard, mlflow};
 use crate::report::{
     ComparisonReport, Metric, MetricValue as Value, Parameter, headline_text, metrics, number_with_interval,
     parameters, render_comparison,
@@ -16,7 +17,7 @@ use crate::run::{self, Listed, State};
 use crate::store::write_atomic;
 use crate::units::{bytes, seconds};
 
-/// List, show, compare and remove runs.
+/// List, show, compare, export and remove runs.
 ///
 /// A run is named by its id, by a beginning of the id, or by a beginning of the digest at its end, as long as no other run
 /// begins so; `latest` is the newest.
@@ -54,12 +55,51 @@ enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write a run for other tools: CSV, a log of Inspect, TensorBoard's event files, or a tracking server of MLflow.
+    ///
+    /// CSV has every table. An Inspect log (`inspect view`) has the answers that the report shows, with their scores;
+    /// event files (`tensorboard --logdir`) have every table with a column `step` and the headline numbers. What goes to MLflow
+    /// is kept beside the run until the server has it: the same command goes on, and nothing is sent twice.
+    Export(ExportArgs),
     /// Remove runs; what they share through the store stays.
     Rm {
         /// The runs.
         #[arg(required = true)]
         runs: Vec<String>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct ExportArgs {
+    /// The run.
+    run: String,
+    /// What for.
+    #[arg(long, value_enum)]
+    to: Target,
+    /// Folder to write; by default `exports/TO` in the run's own.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Replace an earlier export.
+    #[arg(long)]
+    replace: bool,
+    /// MLflow's address; by default `MLFLOW_TRACKING_URI`. User, password and token are those of MLflow's own variables.
+    #[arg(long, value_name = "URL")]
+    tracking_uri: Option<String>,
+    /// MLflow's experiment; by default the plugin's name.
+    #[arg(long, value_name = "NAME")]
+    experiment: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Target {
+    /// A folder of CSV files.
+    Csv,
+    /// Logs that inspect_ai reads.
+    Inspect,
+    /// Event files.
+    Tensorboard,
+    /// A tracking server.
+    Mlflow,
 }
 
 pub(super) fn run(args: RunsArgs, settings: &Settings) -> Result<(), CliError> {
@@ -76,6 +116,7 @@ pub(super) fn run(args: RunsArgs, settings: &Settings) -> Result<(), CliError> {
             }
             compare(&report, json)
         }
+        RunsCommand::Export(args) => export(&args, &named(&args.run)?),
         RunsCommand::Rm { runs } => {
             let runs = runs.iter().map(named).collect::<Result<Vec<_>, _>>()?;
             for run in &runs {
@@ -84,6 +125,30 @@ pub(super) fn run(args: RunsArgs, settings: &Settings) -> Result<(), CliError> {
             Ok(())
         }
     }
+}
+
+fn export(args: &ExportArgs, run: &Listed) -> Result<(), CliError> {
+    let data = run::exported(run)?;
+    let exports = run.folder.root().join("exports");
+    let target = |name: &str| args.out.clone().unwrap_or_else(|| exports.join(name));
+    let made = match args.to {
+        Target::Csv => export_csv(&data, &target("csv"), args.replace)?,
+        Target::Inspect => export_inspect(&data, &target("inspect"), args.replace)?,
+        Target::Tensorboard => export_tensorboard(&data, &target("tensorboard"), args.replace)?,
+        Target::Mlflow => {
+            let options = mlflow::Options { experiment: args.experiment.clone(), ..mlflow::Options::default() };
+            let server = mlflow::Server::from_env(args.tracking_uri.as_deref())?;
+            let sent = mlflow::export_mlflow(&data, &target("mlflow"), &options, &server)?;
+            sent.notes.iter().for_each(|note| eprintln!("{note}"));
+            let mlflow::Sent { url, run, metrics, known, params, tags, .. } = sent;
+            let text = format!(
+                "{url}: run {run}, {metrics} points sent and {known} there before, {params} parameters, {tags} tags\n"
+            );
+            return Ok(print(&text)?);
+        }
+    };
+    made.notes.iter().for_each(|note| eprintln!("{note}"));
+    Ok(print(&format!("{}: {} files, {} rows\n", made.path.display(), made.files.len(), made.rows))?)
 }
 
 fn list(runs: &[Listed], as_json: bool) -> Result<(), CliError> {

@@ -8,6 +8,7 @@ use emhost_abi::wire::{Cell, Report};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::budget::{Budget, Purse};
 use super::cost::{Cost, Rates};
 use super::folder::RunFolder;
 use super::gate::Gate;
@@ -33,6 +34,8 @@ pub struct Options {
     pub cells: Selection,
     /// Cells that run at the same time, where memory allows; 0 for one per processor.
     pub workers: usize,
+    /// What this call may take.
+    pub budget: Budget,
     /// How progress is shown.
     pub progress: ProgressMode,
     /// Where models run.
@@ -160,6 +163,7 @@ fn shared(options: &Options, interrupt: Interrupt) -> Result<Arc<Shared>, RunErr
         stages,
         organisms: Organisms::default(),
         gate: Gate::default(),
+        purse: Purse::new(options.budget),
         progress,
         interrupt,
         device: options.device.clone(),

@@ -87,6 +87,12 @@ pub enum RunError {
         /// Cells of the plan.
         of: usize,
     },
+    /// The time of the budget is over.
+    #[error("the budget's time is over with {left} cells left; run the same command again to go on")]
+    Budget {
+        /// Cells and summaries that did not begin.
+        left: usize,
+    },
     /// The user stopped the run.
     #[error("stopped; run the same command again to go on")]
     Interrupted,
@@ -99,6 +105,7 @@ impl RunError {
             Self::Plugin(error) => error.exit_code(),
             Self::Operations { .. } => 3,
             Self::Judge(error) => error.exit_code(),
+            Self::Budget { .. } => 75,
             Self::Cells { cells, .. } => cells.first().map_or(3, |(_, error)| error.exit_code()),
             other => other.failure().exit_code(),
         }
@@ -108,7 +115,9 @@ impl RunError {
     pub fn failure(&self) -> Failure {
         let kind = match self {
             Self::Failure(failure) => return failure.clone(),
-            Self::Interrupted | Self::Model(ModelError::Cancelled) => return Failure::cancelled(),
+            Self::Interrupted | Self::Budget { .. } | Self::Model(ModelError::Cancelled) => {
+                return Failure::cancelled();
+            }
             Self::Judge(error) => error.kind(),
             Self::Recipe { .. } | Self::Scorecard { .. } | Self::Rows(_) | Self::Usage(_) | Self::Busy { .. } => {
                 kind::INPUT

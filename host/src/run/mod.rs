@@ -1,9 +1,11 @@
 //! Runs: a recipe becomes a plan, the plan's cells are executed or found done, and a report is written.
 
+mod budget;
 mod cells;
 mod cost;
 mod engine;
 mod error;
+mod exported;
 mod folder;
 mod gate;
 mod interrupt;
@@ -14,12 +16,15 @@ mod pool;
 mod progress;
 mod provenance;
 mod recipe;
+mod schema;
 mod show;
 
+pub use budget::Budget;
 pub use cells::Selection;
 pub use cost::{Cost, Rates};
 pub use engine::{Options, Outcome, Preview, plan, run};
 pub use error::RunError;
+pub use exported::exported;
 pub use folder::{Done, Failed, RunFolder};
 pub use interrupt::Interrupt;
 pub use keys::{nearest, unknown_key};
@@ -28,3 +33,4 @@ pub use ops::OPERATIONS;
 pub use progress::{Entry, Progress, ProgressMode};
 pub use provenance::RunRecord;
 pub use recipe::{Recipe, assign};
+pub use schema::recipe_schema;

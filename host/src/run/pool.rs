@@ -74,6 +74,9 @@ impl<'a> Pool<'a> {
         if state.interrupted || self.host.shared.interrupt.requested() && !state.queue.is_empty() {
             return Err(RunError::Interrupted);
         }
+        if state.failed.is_empty() && !state.queue.is_empty() && self.host.shared.purse.is_over() {
+            return Err(RunError::Budget { left: state.queue.len() });
+        }
         let mut failed = state.failed;
         failed.sort_by_key(|(task, _)| (task.run, task.cell.unwrap_or(usize::MAX)));
         let name = |task: Task| {
@@ -96,6 +99,7 @@ impl<'a> Pool<'a> {
     fn next(&self) -> Option<Task> {
         let mut state = self.state();
         loop {
+            state.stopped |= self.host.shared.purse.is_over();
             if state.stopped || self.host.shared.interrupt.requested() {
                 return None;
             }

@@ -24,6 +24,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use atomic::sync_folder;
 pub use atomic::{build_new_folder, publish_new_folder, remove_folder, write_atomic, write_new_atomic, write_through};
 pub use card::Card;
 pub use dataset::Dataset;
@@ -36,5 +37,6 @@ pub use stages::{
 };
 pub use table::{TableReader, read_table, write_table};
 pub use temporary::sweep_all;
+pub(crate) use temporary::{Temporary, parent};
 pub use verify::{Damage, Place, VerifyReport, verify_folder};
 pub use writer::{ActivationType, DatasetWriter, WriteOptions};

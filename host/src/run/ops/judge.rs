@@ -25,7 +25,8 @@ impl Lab {
     /// Scores answers, unless the store has the judgments.
     pub(super) fn judge(&self, request: &Judge, answers: Reader) -> Result<(String, Option<Reader>), RunError> {
         let shared = &self.shared;
-        let opened = open(request, &shared.device, &shared.store)?;
+        let caps = Caps { cost: shared.purse.left(), ..Caps::default() };
+        let opened = open(request, caps, &shared.device, &shared.store)?;
         let rubrics = rubrics(request)?;
         self.depends_on(&Input::Judge(request.clone()), digest(&opened, &rubrics));
         let (keep, answers) = read(answers)?;
@@ -33,6 +34,7 @@ impl Lab {
         let work = JudgeWork::new(&answers, None, &rubrics, options);
         let mut progress = |_: &str, now: &crate::judge::Progress| self.step("judge answers", now.done, now.total);
         let judging = work.run(&[opened], &shared.store, &self.folder.entry(self.cell().as_deref()), &mut progress)?;
+        shared.purse.spend(judging.spent.cost);
 
         let mut scores: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
         for (at, judged) in judging.of.iter().zip(&judging.judged) {
@@ -61,9 +63,9 @@ fn column(metric: &str) -> String {
     .to_owned()
 }
 
-fn open(request: &Judge, device: &Device, store: &Path) -> Result<Opened, RunError> {
+fn open(request: &Judge, caps: Caps, device: &Device, store: &Path) -> Result<Opened, RunError> {
     let (name, spec) = Spec::read(&request.judge)?;
-    Ok(spec.open(name, Caps::default(), device, store)?)
+    Ok(spec.open(name, caps, device, store)?)
 }
 
 fn rubrics(request: &Judge) -> Result<Vec<Rubric>, RunError> {
@@ -82,7 +84,7 @@ fn digest(opened: &Opened, rubrics: &[Rubric]) -> String {
 
 /// The digest of a judge by its request, as it is now.
 pub(super) fn judge_digest(lab: &Lab, request: &Judge) -> Result<String, RunError> {
-    Ok(digest(&open(request, &lab.shared.device, &lab.shared.store)?, &rubrics(request)?))
+    Ok(digest(&open(request, Caps::default(), &lab.shared.device, &lab.shared.store)?, &rubrics(request)?))
 }
 
 type Kept = Vec<(Field, ArrayRef)>;

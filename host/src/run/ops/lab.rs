@@ -16,6 +16,7 @@ use crate::clock::now;
 use crate::model::organism::Organism;
 use crate::model::{Device, intervene};
 use crate::rows;
+use crate::run::budget::Purse;
 use crate::run::error::RunError;
 use crate::run::folder::{RunFolder, io};
 use crate::run::gate::{Gate, working_bytes};
@@ -50,6 +51,8 @@ pub struct Shared {
     pub organisms: Organisms,
     /// Room for computing.
     pub gate: Gate,
+    /// What may still be spent.
+    pub purse: Purse,
     /// How far the work is.
     pub progress: Progress,
     /// Whether to stop.
