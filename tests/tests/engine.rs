@@ -130,7 +130,7 @@ fn runs_are_listed_compared_and_removed() {
     let json: serde_json::Value =
         serde_json::from_str(&emhost(&["runs", "compare", "--json", &ids[0], &ids[1]])).unwrap();
     let scales: Vec<f64> =
-        json["params"][0]["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        json["params"][0]["values"].as_array().unwrap().iter().map(|v| v.as_str().unwrap().parse().unwrap()).collect();
     let numbers: Vec<f64> = (0..2).map(|at| json["numbers"][0]["runs"][at]["value"].as_f64().unwrap()).collect();
     assert!((numbers[0] / numbers[1] - scales[0] / scales[1]).abs() < 1e-12, "{json}");
     assert_eq!(emhost(&["runs", "list", "--json"]).lines().count(), 2);

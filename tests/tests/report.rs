@@ -12,7 +12,9 @@ fn browse(page: &Path, pictures: &Path) {
         println!("SKIPPED report_browser.py: there is no /usr/bin/chromium with /usr/bin/chromedriver");
         return;
     }
-    if let Some(said) = peer("report_browser.py", &["selenium"], &[page, pictures]) {
+    // How long it takes is printed, and no machine is too slow for the test.
+    let arguments = [page.as_os_str(), pictures.as_os_str(), "--most-seconds".as_ref(), "120".as_ref()];
+    if let Some(said) = peer("report_browser.py", &["selenium"], &arguments) {
         println!("{said}");
     }
 }
