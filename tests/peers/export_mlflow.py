@@ -180,7 +180,7 @@ def shown(value):
 def compare(server, expected, folder, what):
     import mlflow
     client = mlflow.MlflowClient(server.url)
-    experiment = client.get_experiment_by_name("example")
+    [experiment] = [e for e in client.search_experiments() if client.search_runs([e.experiment_id])]
     [run] = client.search_runs([experiment.experiment_id])
     held, times = collections.Counter(), set()
     for key in run.data.metrics:
@@ -195,7 +195,7 @@ def compare(server, expected, folder, what):
         got = run.data.params[name]
         assert got == said or float(got) == float(said), (name, got, said)
     tags = run.data.tags
-    assert tags["emhost.run_id"] == run.info.run_name and tags["emhost.plugin"] == "example", tags
+    assert tags["emhost.run_id"] == run.info.run_name and tags["emhost.plugin"] == experiment.name, tags
     assert tags["emhost.verdict"] in tags["mlflow.note.content"]
     assert run.info.status == "FINISHED" and run.info.start_time in times and run.info.end_time in times
     files = [file.path for file in client.list_artifacts(run.info.run_id, "figures")]

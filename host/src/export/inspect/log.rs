@@ -39,7 +39,10 @@ fn logs(run: &RunExport) -> Result<Vec<(&AnswersNote, &TableExport)>> {
     let mut all = Vec::new();
     for note in &report.answers {
         let before = all.len();
-        all.extend(run.tables.iter().filter(|table| table.name == note.table).map(|table| (note, table)));
+        let named = || run.tables.iter().filter(|table| table.name == note.table);
+        // The run's own table has the rows of its cells.
+        let own = named().any(|table| table.cell.is_none());
+        all.extend(named().filter(|table| table.cell.is_none() || !own).map(|table| (note, table)));
         if all.len() == before {
             let problem = "the report names it as a table of answers, and the run has no such table";
             return Err(ExportError::input(format!("table `{}`", note.table), problem));

@@ -1,3 +1,5 @@
+//! What the cache promises.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
