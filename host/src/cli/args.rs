@@ -37,7 +37,6 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a study, or go on with it.
     Run(run::RunArgs),
     Runs(runs::RunsArgs),
     Scorecard(scorecard::ScorecardArgs),

@@ -21,6 +21,8 @@ pub struct Cost {
     pub cells: usize,
     /// Cells whose plugin does not say what they ask for: they are in no other number.
     pub silent: usize,
+    /// Rows that cannot be read here: they count as nothing.
+    pub unread: Vec<String>,
     /// By operation and model.
     pub work: Vec<Share>,
     /// Bytes that are kept.
@@ -88,7 +90,7 @@ impl Rates {
 impl Cost {
     /// The cost of cells.
     pub fn of<'a>(cells: impl IntoIterator<Item = &'a Cell>, rates: &Rates) -> Self {
-        let mut cost = Self { cells: 0, silent: 0, work: Vec::new(), bytes: 0, seconds: None };
+        let mut cost = Self { cells: 0, silent: 0, unread: Vec::new(), work: Vec::new(), bytes: 0, seconds: None };
         let mut models = Models::default();
         let mut sums: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
         for cell in cells {
@@ -96,7 +98,14 @@ impl Cost {
             cost.silent += usize::from(cell.work.is_empty());
             for work in &cell.work {
                 let model = models.of(&work.model);
-                let (passes, tokens) = model.size(work);
+                let rows = rows::load(&work.rows).unwrap_or_else(|error| {
+                    let said = error.to_string();
+                    if !cost.unread.contains(&said) {
+                        cost.unread.push(said);
+                    }
+                    Vec::new()
+                });
+                let (passes, tokens) = model.size(work, &rows);
                 cost.bytes += passes * work.vectors * 4 * model.width;
                 let sum = sums.entry((work.op.clone(), work.model.clone())).or_default();
                 *sum = [sum[0] + passes, sum[1] + tokens];
@@ -114,7 +123,10 @@ impl Cost {
             cost.work.push(Share { op, model, parameters, passes, tokens, seconds, basis });
         }
         let computed = cost.work.iter().filter(|share| share.op != wire::op::JUDGE);
-        cost.seconds = computed.map(|share| share.seconds).sum::<Option<f64>>().filter(|_| cost.silent == 0);
+        cost.seconds = computed
+            .map(|share| share.seconds)
+            .sum::<Option<f64>>()
+            .filter(|_| cost.silent == 0 && cost.unread.is_empty());
         cost
     }
 }
@@ -149,9 +161,8 @@ impl Known {
         }
     }
 
-    /// Passes of some work, and its tokens; rows that cannot be read count as nothing.
-    fn size(&self, work: &Work) -> (u64, u64) {
-        let rows = rows::load(&work.rows).unwrap_or_default();
+    /// Passes of some work over rows, and its tokens.
+    fn size(&self, work: &Work, rows: &[Row]) -> (u64, u64) {
         let passes = match work.passes {
             Passes::Each(times) => times * rows.len() as u64,
             Passes::Total(times) => times,
@@ -192,6 +203,9 @@ impl fmt::Display for Cost {
             let (passes, tokens) = (short(share.passes), short(share.tokens));
             writeln!(f, "  {op:<8} {model}{size}: {passes} passes, {tokens} tokens at most; {time} ({basis})")?;
         }
+        for problem in &self.unread {
+            writeln!(f, "  not counted: {problem}")?;
+        }
         if self.bytes > 0 {
             writeln!(f, "  disk     about {}", bytes(self.bytes))?;
         }
@@ -212,5 +226,63 @@ fn short(count: u64) -> String {
         n if n >= 1e6 => format!("{:.1} M", n / 1e6),
         n if n >= 1e4 => format!("{:.1} k", n / 1e3),
         _ => count.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::SystemTime;
+
+    use emhost_abi::wire::{Rows, op};
+
+    use super::*;
+    use crate::store::{Effort, Made, StageRecord};
+
+    fn stage(tokens: u64, parameters: u64, seconds: f64) -> Stage {
+        let made = Made { seconds, effort: Effort { tokens, parameters }, ..Made::default() };
+        let record =
+            StageRecord { op: op::SAMPLE.to_owned(), inputs: serde_json::Value::Null, made, files: Vec::new() };
+        Stage { key: String::new(), folder: PathBuf::new(), used: SystemTime::now(), record }
+    }
+
+    fn cell(rows: Rows) -> Cell {
+        let work = Work::new(op::SAMPLE, "nowhere/Model-2B", rows, Passes::Each(3)).with_new_tokens(10);
+        Cell::new("a", "", &()).expect("nothing is JSON").with_work(vec![work])
+    }
+
+    #[test]
+    fn a_cost_is_passes_times_the_rate_of_the_nearest_size() {
+        let row = |text: &str| Row { row_id: text.to_owned(), text: Some(text.to_owned()), ..Row::default() };
+        let rows = Rows::Inline(vec![row("four letters"), row("and sixteen more")]);
+        // 12 and 16 characters are 7 tokens of an unknown tokenizer; each of 6 passes has 10 new ones.
+        let check = |stages: &[Stage], expected: Option<f64>| {
+            let cost = Cost::of([&cell(rows.clone())], &Rates::measured(stages));
+            assert_eq!((cost.work[0].passes, cost.work[0].tokens), (6, 67));
+            let seconds = cost.seconds;
+            assert!(
+                match (seconds, expected) {
+                    (Some(found), Some(expected)) => (found - expected).abs() < 1e-9,
+                    (found, expected) => found == expected,
+                },
+                "{seconds:?} {expected:?}"
+            );
+        };
+        check(&[], None);
+        check(&[stage(100, 2_000_000_000, 1.0), stage(100, 1000, 9.0)], Some(0.67));
+        // Of a tenth of the size, and scaled.
+        check(&[stage(100, 200_000_000, 1.0)], Some(6.7));
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_said() {
+        let cost = Cost::of([&cell(Rows::source("/nowhere.jsonl"))], &Rates::default());
+        assert!(
+            cost.seconds.is_none() && cost.to_string().contains("not counted: read rows of `/nowhere.jsonl`"),
+            "{cost}"
+        );
+        let silent = Cell::new("a", "", &()).expect("nothing is JSON");
+        assert!(Cost::of([&silent], &Rates::default()).to_string().contains("1 of 1 cells do not say"));
+        assert_eq!([named_size("Qwen/Qwen2.5-0.5B-Instruct"), named_size("embedded")], [Some(500_000_000), None]);
     }
 }

@@ -111,6 +111,14 @@ impl RunError {
         }
     }
 
+    /// What went wrong, without the plugin and cell that it went through.
+    fn reason(&self) -> String {
+        match self {
+            Self::Plugin(PluginError::Failed { failure, .. }) => failure.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// The error as it goes to a plugin.
     pub fn failure(&self) -> Failure {
         let kind = match self {
@@ -132,9 +140,22 @@ impl RunError {
     }
 }
 
+/// One line where all cells failed for one reason, or else a line for each.
 fn failed(cells: &[(String, Box<RunError>)], of: usize) -> String {
-    let each: Vec<String> = cells.iter().map(|(cell, error)| format!("\n  {cell}: {error}")).collect();
-    format!("{} of {of} cells failed; the same command tries them again{}", cells.len(), each.concat())
+    let again = "the same command tries them again";
+    let reasons: Vec<String> = cells.iter().map(|(_, error)| error.reason()).collect();
+    let count = format!("{} of {of} cells failed", cells.len());
+    if reasons.windows(2).all(|pair| pair[0] == pair[1]) {
+        let names: Vec<&str> = cells.iter().take(3).map(|(cell, _)| cell.as_str()).collect();
+        let more = if cells.len() > names.len() { ", ..." } else { "" };
+        return format!(
+            "{count} ({}{more}): {}; {again}",
+            names.join(", "),
+            reasons.first().map_or("", String::as_str)
+        );
+    }
+    let each: Vec<String> = cells.iter().zip(&reasons).map(|((cell, _), why)| format!("\n  {cell}: {why}")).collect();
+    format!("{count}; {again}{}", each.concat())
 }
 
 impl From<StoreError> for RunError {
