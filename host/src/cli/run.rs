@@ -19,19 +19,8 @@ use crate::store::write_atomic;
 /// Give a recipe file, or a plugin with its embedded recipe. The same recipe leads to the same run:
 /// finished cells are kept, so that an interrupted run goes on where it was, and cells that failed are tried again.
 /// Cells run side by side; what they compute is shared through the store and never computed twice.
-///
-/// A recipe is TOML:
-///
-///     extends = "base.toml"            # another recipe, which this one changes
-///     plugin = "subspace_overlap"
-///     name = "overlap"                 # first part of the run's id
-///     [params]                         # see `emhost plugin info subspace_overlap`
-///     random_draws = 1000
-///     [grid]                           # each combination is a run
-///     seed = [42, 137, 256]
-///     recipe.learning_rate = [1e-4, 1e-3]
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = RECIPE)]
 pub struct RunArgs {
     /// Recipe: TOML with `plugin` and a table `[params]`.
     #[arg(required_unless_present = "plugin")]
@@ -65,6 +54,19 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t)]
     progress: ProgressMode,
 }
+
+/// What `--help` ends with.
+const RECIPE: &str = "\
+A recipe is TOML:
+
+  extends = \"base.toml\"            # another recipe, which this one changes
+  plugin = \"subspace_overlap\"
+  name = \"overlap\"                 # first part of the run's id
+  [params]                         # see `emhost plugin info subspace_overlap`
+  random_draws = 1000
+  [grid]                           # each combination is a run
+  seed = [42, 137, 256]
+  recipe.learning_rate = [1e-4, 1e-3]";
 
 pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
     let mut recipe = match (&args.recipe, &args.plugin) {
