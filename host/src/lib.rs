@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod eval;
 pub mod export;
 pub mod finetune;
+pub mod flat;
 pub mod inference;
 pub mod judge;
 pub mod model;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emhost_abi::wire::{
-    DatasetOpen, DatasetReply, DatasetWrite, Figure, Firing, Forward, Intervention, Judge, ModelInfo, Organism, Reply,
-    Report, Rows, RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train, TrainReply, op,
+    AdapterEdit, AdapterOpen, AdapterReply, DatasetOpen, DatasetReply, DatasetWrite, DirectionOpen, DirectionReply,
+    DirectionWrite, Figure, Firing, Forward, Gradients, Intervention, Judge, ModelInfo, Organism, Reply, Report, Rows,
+    RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train, TrainReply, op,
 };
 use emhost_abi::{Host, Reader};
 use serde::Serialize;
@@ -100,6 +101,53 @@ impl Lab {
         let (reply, metrics) = self.call(op::TRAIN, request, None)?;
         let metrics = metrics.map_or_else(|| Ok(Table::new()), Stream::table)?;
         Ok((reply, metrics))
+    }
+
+    /// Matrices of an adapter, one row per projection: `block, module, rank, scale, norm, a, b`.
+    ///
+    /// # Errors
+    ///
+    /// The adapter cannot be read, or does not fit the model.
+    pub fn adapter(&self, request: &AdapterOpen) -> Result<Table> {
+        self.read(op::ADAPTER_OPEN, request, None)?.table()
+    }
+
+    /// A new adapter from another one.
+    ///
+    /// # Errors
+    ///
+    /// The adapter cannot be read, or the change does not fit it.
+    pub fn edit_adapter(&self, request: &AdapterEdit) -> Result<AdapterReply> {
+        self.ask(op::ADAPTER_EDIT, request)
+    }
+
+    /// How an organism differs from another one at each token: `row_id, pos, token_id, token, answer, kl, gradient`.
+    ///
+    /// # Errors
+    ///
+    /// A model fails, a row has no answer, or the two do not have the same vocabulary.
+    pub fn gradients(&self, request: &Gradients) -> Result<Table> {
+        self.read(op::GRADIENTS, request, None)?.table()
+    }
+
+    /// Stores directions, `name, site, provenance, vector`; an intervention takes one as the reply's text, `#` and its
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// The columns are not those, a name is used twice, or the disk is full.
+    pub fn write_directions(&self, name: &str, directions: impl IntoReader) -> Result<DirectionReply> {
+        let request = DirectionWrite { name: name.to_owned() };
+        Ok(self.call(op::DIRECTION_WRITE, &request, Some(directions.into_reader()?))?.0)
+    }
+
+    /// Reads directions, those that were stored and those of other programs: `name, site, provenance, vector`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file or name, or the directions differ in width.
+    pub fn directions(&self, vector: &str) -> Result<Table> {
+        self.read(op::DIRECTION_OPEN, &DirectionOpen { vector: vector.to_owned() }, None)?.table()
     }
 
     /// Scores answers: `row_id, sample, alignment, coherence`.

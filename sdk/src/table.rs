@@ -206,6 +206,25 @@ impl Table {
         Ok(Vectors { width, values: items.as_primitive::<Float32Type>().values().to_vec() })
     }
 
+    /// A column of lists of numbers, each of its own length.
+    ///
+    /// # Errors
+    ///
+    /// There is no such column, it does not hold lists of numbers, or some are missing.
+    pub fn lists(&self, name: &str) -> Result<Vec<Vec<f32>>> {
+        let column = self.column(name)?;
+        let lists = column.as_list_opt::<i32>().ok_or_else(|| wrong_type(name, "lists", column))?;
+        if lists.null_count() > 0 {
+            return Err(Error::Plugin(format!("column `{name}` has missing lists")));
+        }
+        let numbers = |list: Option<ArrayRef>| -> Result<Vec<f32>> {
+            let Some(list) = list else { return Ok(Vec::new()) };
+            let list = cast(&list, &DataType::Float32).map_err(|_| wrong_type(name, "lists of numbers", column))?;
+            Ok(list.as_primitive::<Float32Type>().values().to_vec())
+        };
+        lists.iter().map(numbers).collect()
+    }
+
     /// The table as one record batch.
     ///
     /// # Errors

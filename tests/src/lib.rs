@@ -10,6 +10,6 @@ mod peer;
 pub use built::{Built, built, workspace};
 pub use endpoint::{Endpoint, Reply, Seen, completion, graded};
 pub use fixtures::{Fixtures, fixtures};
-pub use grid::Grid;
+pub use grid::{Grid, below};
 pub use operations::{Line, Recorder};
-pub use peer::peer;
+pub use peer::{peer, skipped};

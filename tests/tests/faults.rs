@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use emhost::store::Stages;
-use emhost_tests::{Grid, workspace};
+use emhost_tests::{Grid, below, skipped, workspace};
 use tempfile::TempDir;
 
 /// The library that fails calls, compiled when first asked for.
@@ -58,18 +58,6 @@ fn check_clean(grid: &Grid, at: &str) {
     };
     let left: Vec<PathBuf> = below(grid.store()).into_iter().filter(hidden).collect();
     assert!(left.is_empty(), "{at}: {left:?}");
-}
-
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(below(&path));
-        }
-        found.push(path);
-    }
-    found
 }
 
 /// The final tables, and how many calls a whole run makes of each kind.
@@ -173,7 +161,7 @@ impl Disk {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(disk);
         }
-        println!("SKIPPED: mounting a small disk is not allowed here");
+        skipped("a small disk", "mounting one is not allowed here");
         std::mem::forget(disk);
         None
     }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use emhost_tests::{Grid, peer, workspace};
+use emhost_tests::{Grid, peer, skipped, workspace};
 use tempfile::TempDir;
 
 /// Opens a page in a real browser, uses it and takes pictures; skipped by name without one.
 fn browse(page: &Path, pictures: &Path) {
     if !Path::new("/usr/bin/chromium").exists() || !Path::new("/usr/bin/chromedriver").exists() {
-        println!("SKIPPED report_browser.py: there is no /usr/bin/chromium with /usr/bin/chromedriver");
+        skipped("report_browser.py", "there is no /usr/bin/chromium with /usr/bin/chromedriver");
         return;
     }
     // How long it takes is printed, and no machine is too slow for the test.

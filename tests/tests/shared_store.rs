@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use emhost::rng::Stream;
 use emhost::store::Stages;
-use emhost_tests::{Grid, built, fixtures};
+use emhost_tests::{Grid, below, built, fixtures, skipped};
 use tempfile::TempDir;
 
 /// Users that need no entry in any file, and their group.
@@ -42,7 +42,7 @@ fn command(grid: &Grid, plugin: &Path, user: u32, umask: &str) -> Command {
 #[test]
 fn processes_of_two_users_share_a_store_and_compute_each_stage_once() {
     if rustix::process::getuid().as_raw() != 0 || Command::new("setpriv").arg("--version").output().is_err() {
-        println!("SKIPPED processes_of_two_users_share_a_store: it needs root and setpriv to become two users");
+        skipped("processes_of_two_users_share_a_store", "it needs root and setpriv to become two users");
         return;
     }
     let root = TempDir::new().unwrap();
@@ -78,9 +78,9 @@ fn processes_of_two_users_share_a_store_and_compute_each_stage_once() {
         .arg("--version")
         .output();
     if !reachable.unwrap().status.success() {
-        println!(
-            "SKIPPED processes_of_two_users_share_a_store: another user cannot reach {}",
-            built().emhost().display()
+        skipped(
+            "processes_of_two_users_share_a_store",
+            &format!("another user cannot reach {}", built().emhost().display()),
         );
         return;
     }
@@ -180,16 +180,4 @@ fn check_modes(folder: &Path) {
         let inside = path.components().any(|part| part.as_os_str().to_string_lossy().contains(".tmp-"));
         assert!(mode & wanted == wanted || hidden || inside, "{mode:o} {}", path.display());
     }
-}
-
-fn below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(below(&path));
-        }
-        found.push(path);
-    }
-    found
 }

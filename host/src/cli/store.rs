@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::args::CliError;
 use super::terminal::print;
 use crate::config::Settings;
+use crate::flat::flat;
 use crate::store::{Collected, Keep, Stage, Stages, differences, sweep_all};
 use crate::units::{bytes, parse_bytes, parse_duration, seconds};
 
@@ -173,8 +174,8 @@ fn why(stages: &Stages, key: &str, other: Option<&str>, as_json: bool) -> Result
         bytes(record.bytes()),
         record.files.len()
     );
-    text +=
-        &leaves(&record.inputs).into_iter().map(|(path, value)| format!("  {path} = {value}\n")).collect::<String>();
+    let inputs = record.inputs.as_object().map(flat).unwrap_or_default();
+    text += &inputs.into_iter().map(|(path, value)| format!("  {path} = {}\n", short(value))).collect::<String>();
     if let Some((other, found)) = differ {
         text += &format!("\ndiffers from {} {} in {} inputs\n", other.record.op, &other.key[..12], found.len());
         let shown = |value: &Option<Value>| value.as_ref().map_or("absent".to_owned(), short);
@@ -183,25 +184,6 @@ fn why(stages: &Stages, key: &str, other: Option<&str>, as_json: bool) -> Result
         }
     }
     Ok(print(&text)?)
-}
-
-/// Every input by path.
-fn leaves(inputs: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    collect_leaves("", inputs, &mut found);
-    found
-}
-
-fn collect_leaves(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(map) if !map.is_empty() => {
-            for (key, value) in map {
-                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                collect_leaves(&below, value, found);
-            }
-        }
-        value => found.push((path.to_owned(), short(value))),
-    }
 }
 
 /// One line.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::error::Result;
-use super::flat::flat;
 use super::place::{Exported, Out, Place, folder};
 use super::run::{RunExport, TableExport};
 use super::value::{Value, hex, value};
+use crate::flat::flat;
 
 /// Makes the folder `target` with `NAME.csv` for tables of the run, `CELL/NAME.csv` for those of cells, `headline.csv`
 /// and `params.csv`. A folder that an export made is replaced if `replace` says so.

@@ -3,7 +3,6 @@
 mod combinations;
 mod csv;
 mod error;
-mod flat;
 mod inspect;
 pub mod mlflow;
 mod names;

@@ -86,6 +86,18 @@ impl RunExport {
     }
 }
 
+/// The numbers of a row of the headline by name; none for what it does not have.
+pub(super) fn numbers(row: &Headline) -> [(&'static str, Option<f64>); 6] {
+    [
+        ("value", Some(row.value)),
+        ("low", row.interval.map(|[low, _]| low)),
+        ("high", row.interval.map(|[_, high]| high)),
+        ("control", row.control),
+        ("p", row.p),
+        ("n", Some(row.n as f64)),
+    ]
+}
+
 impl TableExport {
     /// `CELL/NAME`, or the name alone.
     pub(super) fn shown(&self) -> String {

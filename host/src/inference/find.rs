@@ -16,15 +16,17 @@ pub fn find(organism: &wire::Organism, stages: Option<&Stages>) -> Result<(Files
     Ok((files, organism.adapters.iter().map(adapter).collect::<Result<_>>()?))
 }
 
-/// The folder of an adapter: a PEFT folder, `stage:train/KEY` or a folder inside of that.
+/// The folder of an adapter: a PEFT folder, `stage:OP/KEY` of the operations that make adapters, or a folder inside of
+/// that.
 pub fn adapter_folder(adapter: &str, stages: Option<&Stages>) -> Result<PathBuf> {
-    let folder = match adapter.strip_prefix("stage:train/") {
-        Some(key) => {
+    let made = adapter.strip_prefix("stage:").and_then(|stage| stage.split_once('/'));
+    let folder = match made {
+        Some((op @ ("train" | "adapter"), key)) => {
             let (key, inside) = key.split_once('/').unwrap_or((key, ""));
-            let stage = stages.filter(|_| !inside.contains("..")).and_then(|stages| stages.find_named("train", key));
+            let stage = stages.filter(|_| !inside.contains("..")).and_then(|stages| stages.find_named(op, key));
             stage.map(|stage| stage.join(inside))
         }
-        None => Some(PathBuf::from(adapter)),
+        _ => Some(PathBuf::from(adapter)),
     };
     folder.filter(|folder| folder.is_dir()).ok_or_else(|| ModelError::Adapter(adapter.to_owned()))
 }

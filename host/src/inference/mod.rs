@@ -3,6 +3,7 @@
 mod acts;
 mod capture;
 mod completions;
+mod divergence;
 mod explain;
 mod find;
 mod sample;
@@ -10,6 +11,7 @@ mod score;
 mod steering;
 
 pub use capture::{CaptureTask, Captured, Columns};
+pub use divergence::DivergenceTask;
 pub use explain::Plan;
 pub use find::{adapter_folder, find};
 pub use sample::{SampleTask, Sampled};

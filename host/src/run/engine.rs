@@ -135,11 +135,8 @@ pub fn plan(
         let (lab, running) = host.create(&folder, &Value::Object(recipe.params.clone()).to_string())?;
         let mut plan = running.plan()?;
         plan.retain(|cell| options.cells.has(&cell.id));
-        let done = |cell: &Cell| -> Result<bool, RunError> {
-            let done = if options.fresh { None } else { folder.done(Some(&cell.id))? };
-            Ok(done.is_some_and(|done| lab.unchanged(&done.inputs)))
-        };
-        let cells = plan.iter().map(|cell| Ok((cell.id.clone(), done(cell)?))).collect::<Result<Vec<_>, RunError>>()?;
+        let done = |cell: &Cell| Ok((cell.id.clone(), host.is_kept(&folder, &lab, &cell.id)?));
+        let cells = plan.iter().map(done).collect::<Result<Vec<_>, RunError>>()?;
         let open = plan.iter().zip(&cells).filter(|(_, (_, done))| !done).map(|(cell, _)| cell);
         Ok(Preview { id: record.id, cost: Cost::of(open, &rates), cells })
     };
@@ -178,6 +175,12 @@ impl Host<'_> {
         Ok((lab, running))
     }
 
+    /// Whether a cell is finished, and what it was computed from is as it was.
+    fn is_kept(&self, folder: &RunFolder, lab: &Lab, cell: &str) -> Result<bool, RunError> {
+        let done = if self.options.fresh { None } else { folder.done(Some(cell))? };
+        Ok(done.is_some_and(|done| lab.unchanged(&done.inputs)))
+    }
+
     fn planned(&self, recipe: &Recipe) -> Result<Planned, RunError> {
         let mut record = RunRecord::new(recipe, self.plugin, self.options);
         let folder = RunFolder::at(&self.options.runs, &record.id);
@@ -189,11 +192,7 @@ impl Host<'_> {
         let lock = folder.lock()?;
         record = record.write(&folder, &plan)?;
         let ids: Vec<String> = plan.iter().map(|cell| cell.id.clone()).collect();
-        let kept = |id: &String| -> Result<bool, RunError> {
-            let done = if self.options.fresh { None } else { folder.done(Some(id))? };
-            Ok(done.is_some_and(|done| lab.unchanged(&done.inputs)))
-        };
-        let kept = ids.iter().map(kept).collect::<Result<_, _>>()?;
+        let kept = ids.iter().map(|id| self.is_kept(&folder, &lab, id)).collect::<Result<_, _>>()?;
         Ok(Planned { params, record, folder, plan, ids, kept, _lock: lock })
     }
 }

@@ -9,6 +9,7 @@ use crate::model::ModelError;
 use crate::plugins::PluginError;
 use crate::rows::RowsError;
 use crate::store::StoreError;
+use crate::vector::VectorError;
 
 /// An error of a run, with the exit status that it ends in.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,9 @@ pub enum RunError {
     /// Rows cannot be had.
     #[error("{0}")]
     Rows(#[from] RowsError),
+    /// Directions cannot be read or written.
+    #[error("{0}")]
+    Vector(#[from] VectorError),
     /// A folder of the run cannot be used.
     #[error("{action} {}: {source}", path.display())]
     Io {
@@ -133,7 +137,8 @@ impl RunError {
             Self::Model(error) if error.is_input() => kind::INPUT,
             Self::Model(ModelError::Write { .. }) => kind::STORAGE,
             Self::Model(_) => kind::MODEL,
-            Self::Store(_) | Self::Io { .. } => kind::STORAGE,
+            Self::Store(_) | Self::Vector(VectorError::Store(_)) | Self::Io { .. } => kind::STORAGE,
+            Self::Vector(_) => kind::INPUT,
             Self::Plugin(_) | Self::Operations { .. } | Self::Operation(_) | Self::Cells { .. } => kind::PLUGIN,
         };
         Failure::new(kind, self.to_string())

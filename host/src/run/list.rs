@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use emhost_abi::wire::Report;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::folder::{Failed, RunFolder};
 use super::provenance::RunRecord;
 use super::{RunError, nearest};
+use crate::flat::{flat, shown};
 use crate::report::{ComparedRun, ComparisonReport};
 
 /// A run as it lies on disk.
@@ -130,10 +131,6 @@ impl Listed {
 
     /// As a column of a comparison.
     fn compared(&self, page: &Path) -> ComparedRun {
-        let text = |value: Value| match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
         let report = self.folder.root().join("report.html");
         let href = report.strip_prefix(page).ok().filter(|_| self.report.is_some());
         let params = self.params();
@@ -146,7 +143,7 @@ impl Listed {
             seeds: seeds.filter_map(|(_, seed)| seed.as_u64()).collect(),
             href: href.map(|href| href.display().to_string()).unwrap_or_default(),
             headline: self.report.as_ref().map(|report| report.headline.clone()).unwrap_or_default(),
-            parameters: params.into_iter().map(|(name, value)| (name, text(value))).collect(),
+            parameters: params.into_iter().map(|(name, value)| (name, shown(&value))).collect(),
             ..ComparedRun::default()
         }
     }
@@ -169,9 +166,7 @@ impl Listed {
 
     /// The parameters by path.
     pub fn params(&self) -> BTreeMap<String, Value> {
-        let mut found = BTreeMap::new();
-        flatten("", &self.record.params, &mut found);
-        found
+        flat(&self.record.params).into_iter().map(|(name, value)| (name, value.clone())).collect()
     }
 }
 
@@ -203,16 +198,6 @@ pub fn remove(run: &Listed) -> Result<PathBuf, RunError> {
     let _lock = run.folder.lock()?;
     crate::store::remove_folder(run.folder.root())?;
     Ok(run.folder.root().to_owned())
-}
-
-fn flatten(path: &str, params: &Map<String, Value>, found: &mut BTreeMap<String, Value>) {
-    for (key, value) in params {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match value {
-            Value::Object(map) if !map.is_empty() => flatten(&path, map, found),
-            value => drop(found.insert(path, value.clone())),
-        }
-    }
 }
 
 fn bytes_below(folder: &Path) -> u64 {

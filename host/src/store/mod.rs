@@ -24,8 +24,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use atomic::sync_folder;
 pub use atomic::{build_new_folder, publish_new_folder, remove_folder, write_atomic, write_new_atomic, write_through};
+pub(crate) use atomic::{sync_folder, write_new};
 pub use card::Card;
 pub use dataset::Dataset;
 pub use error::StoreError;

@@ -2,6 +2,7 @@
 
 mod around;
 pub mod data;
+mod divergence;
 mod eight_bit;
 mod files;
 mod fit;
@@ -20,6 +21,7 @@ mod golden_tests;
 mod tests;
 
 pub use data::{DataReport, Example, examples};
+pub use divergence::{Divergence, divergence};
 pub use eight_bit::EightBit;
 pub use fit::{Fit, Fitting, HeldOutLoss, Step, Watch, fit};
 pub use full::{Pretrain, Pretrained, pretrain};

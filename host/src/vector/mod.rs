@@ -21,4 +21,4 @@ pub use error::VectorError;
 pub use layers::{Convention, Part, Pooling, layer, site};
 pub use native::write as to_native;
 pub use reading::Reading;
-pub use reference::{Reference, read, read_all, read_as, write};
+pub use reference::{DIRECTIONS, Reference, read, read_all, read_as, write};

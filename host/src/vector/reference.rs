@@ -13,6 +13,9 @@ use crate::store::write_atomic;
 /// Files of directions are megabytes; a larger one is something else.
 const MAX_BYTES: u64 = 1 << 30;
 
+/// The file of directions in its stage of the store.
+pub const DIRECTIONS: &str = "directions.safetensors";
+
 /// A file, and perhaps the name of one direction in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {

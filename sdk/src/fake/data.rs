@@ -137,7 +137,7 @@ pub(super) fn uniform(key: &[&str], index: u64) -> f64 {
 }
 
 /// A standard normal number (Box and Muller 1958).
-fn normal(key: &[&str], index: u64) -> f64 {
+pub(super) fn normal(key: &[&str], index: u64) -> f64 {
     let radius = (-2.0 * (1.0 - uniform(key, 2 * index)).ln()).sqrt();
     radius * (std::f64::consts::TAU * uniform(key, 2 * index + 1)).cos()
 }

@@ -67,6 +67,11 @@ impl FakeHost {
             op::SCORE => self.score(&from_str(json)?),
             op::TRAIN => self.train(&from_str(json)?),
             op::JUDGE => self.judge(&rows_of(op, input)?),
+            op::ADAPTER_OPEN => self.adapter(&from_str(json)?),
+            op::ADAPTER_EDIT => self.edit_adapter(&from_str(json)?),
+            op::GRADIENTS => self.gradients(&from_str(json)?),
+            op::DIRECTION_WRITE => self.write_directions(&from_str(json)?, &rows_of(op, input)?),
+            op::DIRECTION_OPEN => self.directions(&from_str(json)?),
             op::DATASET_OPEN => self.open(&from_str(json)?),
             op::DATASET_WRITE => self.write(&from_str(json)?, rows_of(op, input)?),
             op::TABLE_OPEN => self.open_table(&from_str(json)?),
@@ -106,6 +111,16 @@ impl FakeHost {
         let (rows, digest) = (batch.num_rows() as u64, dataset.clone());
         self.state().datasets.insert(dataset.clone(), batch);
         DatasetReply { dataset, rows, sites, digest, firings }
+    }
+
+    /// Keeps a table beside the datasets.
+    pub(super) fn keep(&self, name: String, batch: RecordBatch) {
+        self.state().datasets.insert(name, batch);
+    }
+
+    /// What was kept under a name.
+    pub(super) fn kept(&self, name: &str) -> Option<RecordBatch> {
+        self.state().datasets.get(name).cloned()
     }
 
     fn open(&self, request: &DatasetOpen) -> Answer {
@@ -211,7 +226,7 @@ pub(super) fn plain(reply: &impl Serialize) -> Answer {
     Ok((serde_json::to_string(reply)?, None))
 }
 
-fn table(table: Table) -> Answer {
+pub(super) fn table(table: Table) -> Answer {
     Ok(("{}".to_owned(), Some(table.into_reader()?)))
 }
 

@@ -2,6 +2,7 @@
 
 mod data;
 mod host;
+mod inside;
 mod lab;
 mod model;
 mod sites;

@@ -10,10 +10,10 @@ use super::entry::{Artifact, Batch, End, Entry, Metric, NewRun, Options, Pair};
 use super::spool::{About, about_bytes, json, name};
 use crate::export::combinations::{Curves, MOST};
 use crate::export::error::{ExportError, Result};
-use crate::export::flat::{flat, shown};
 use crate::export::names::{Names, slug};
 use crate::export::place::{Place, folder};
-use crate::export::run::RunExport;
+use crate::export::run::{RunExport, numbers};
+use crate::flat::{flat, shown};
 
 /// MLflow's limits of one request.
 const METRICS: usize = 1000;
@@ -92,14 +92,7 @@ impl Filler<'_> {
         let mut names = Names::new(KEY - 10);
         for row in run.headline() {
             let base = names.name("headline", &["headline", &row.quantity, &row.condition]);
-            let numbers = [
-                ("value", Some(row.value)),
-                ("low", row.interval.map(|[low, _]| low)),
-                ("high", row.interval.map(|[_, high]| high)),
-                ("control", row.control),
-                ("p", row.p),
-                ("n", Some(row.n as f64)),
-            ];
+            let numbers = numbers(row);
             for (name, value) in numbers {
                 let Some(value) = value else { continue };
                 self.metric(Metric { key: format!("{base}/{name}"), value, timestamp, step: 0 })?;

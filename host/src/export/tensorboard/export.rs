@@ -8,10 +8,10 @@ use serde_json::json;
 use super::event::{self, Tagged};
 use crate::export::combinations::{Curves, MOST};
 use crate::export::error::{ExportError, Result};
-use crate::export::flat::{flat, shown};
 use crate::export::names::Names;
 use crate::export::place::{Exported, Out, Place, folder};
-use crate::export::run::RunExport;
+use crate::export::run::{RunExport, numbers};
+use crate::flat::{flat, shown};
 
 /// Makes the folder `target`, to be read by `tensorboard --logdir`. A folder that an export made is replaced if `replace`
 /// says so.
@@ -120,14 +120,7 @@ impl Files {
         out.write(&event::version(self.time))?;
         let mut names = Names::new(1000);
         for row in run.headline() {
-            let numbers = [
-                ("value", Some(row.value)),
-                ("low", row.interval.map(|[low, _]| low)),
-                ("high", row.interval.map(|[_, high]| high)),
-                ("control", row.control),
-                ("p", row.p),
-                ("n", Some(row.n as f64)),
-            ];
+            let numbers = numbers(row);
             let base = names.name("headline", &["headline", &row.quantity, &row.condition]);
             let about = format!("{}; {}; {}", row.quantity, row.condition, row.method);
             let tagged = |(name, value): &(&str, Option<f64>)| {

@@ -38,6 +38,21 @@ pub struct Norms {
     pub update: f64,
 }
 
+/// One projection's update as plain numbers.
+#[derive(Debug, Clone)]
+pub struct Matrices {
+    /// Block, 0-based.
+    pub block: usize,
+    /// The projection, such as `down_proj`.
+    pub module: &'static str,
+    /// Its sizes.
+    pub norms: Norms,
+    /// `A`, row-major `[rank, in]`.
+    pub a: Vec<f32>,
+    /// `B`, row-major `[out, rank]`.
+    pub b: Vec<f32>,
+}
+
 fn length(matrix: &Tensor) -> Result<f64> {
     let numbers = matrix.flatten_all()?.to_vec1::<f32>()?;
     Ok(numbers.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt())
@@ -46,20 +61,18 @@ fn length(matrix: &Tensor) -> Result<f64> {
 impl Adapter {
     /// Sizes of every projection's update.
     pub fn norms(&self) -> Result<Vec<Norms>> {
+        self.pairs.iter().map(Pair::norms).collect()
+    }
+
+    /// The matrices of the selected projections.
+    pub fn matrices(&self, selection: &Selection) -> Result<Vec<Matrices>> {
+        self.check(selection)?;
         let of = |pair: &Pair| {
-            let (a, b, scale) = (&pair.branch.a, &pair.branch.b, pair.branch.scale);
-            // |B A|^2 = trace(B^T B A A^T), two small matrices.
-            let inner = b.t()?.matmul(b)?.mul(&a.matmul(&a.t()?)?.t()?)?.sum_all()?.to_scalar::<f32>()?;
-            Ok(Norms {
-                path: pair.module.path.clone(),
-                rank: a.dims()[0],
-                scale,
-                a: length(a)?,
-                b: length(b)?,
-                update: scale.abs() * f64::from(inner.max(0.0)).sqrt(),
-            })
+            let numbers = |matrix: &Tensor| matrix.flatten_all()?.to_vec1::<f32>();
+            let (a, b) = (numbers(&pair.branch.a)?, numbers(&pair.branch.b)?);
+            Ok(Matrices { block: pair.block, module: pair.module.name, norms: pair.norms()?, a, b })
         };
-        self.pairs.iter().map(of).collect()
+        self.pairs.iter().filter(|pair| selection.has(pair)).map(of).collect()
     }
 
     /// Multiplies `B` by `factor`: the update becomes `factor` times itself; 0 switches it off.
@@ -131,7 +144,8 @@ impl Adapter {
         })
     }
 
-    fn edit(&mut self, selection: &Selection, edit: impl Fn(&mut Pair) -> Result<()>) -> Result<usize> {
+    /// Refuses blocks and projections that the adapter does not change.
+    fn check(&self, selection: &Selection) -> Result<()> {
         let missing = selection.blocks.iter().find(|block| !self.pairs.iter().any(|pair| pair.block == **block));
         if let Some(block) = missing {
             return Err(ModelError::Change(format!("the adapter changes nothing in block {block}")));
@@ -140,6 +154,11 @@ impl Adapter {
         if let Some(name) = selection.modules.iter().find(|name| !there(name)) {
             return Err(ModelError::Change(format!("the adapter has no module `{name}`")));
         }
+        Ok(())
+    }
+
+    fn edit(&mut self, selection: &Selection, edit: impl Fn(&mut Pair) -> Result<()>) -> Result<usize> {
+        self.check(selection)?;
         let mut count = 0;
         for pair in self.pairs.iter_mut().filter(|pair| selection.has(pair)) {
             edit(pair)?;
@@ -149,5 +168,21 @@ impl Adapter {
             return Err(ModelError::Change("the selection names no projection of the adapter".to_owned()));
         }
         Ok(count)
+    }
+}
+
+impl Pair {
+    fn norms(&self) -> Result<Norms> {
+        let (a, b, scale) = (&self.branch.a, &self.branch.b, self.branch.scale);
+        // |B A|^2 = trace(B^T B A A^T), two small matrices.
+        let inner = b.t()?.matmul(b)?.mul(&a.matmul(&a.t()?)?.t()?)?.sum_all()?.to_scalar::<f32>()?;
+        Ok(Norms {
+            path: self.module.path.clone(),
+            rank: a.dims()[0],
+            scale,
+            a: length(a)?,
+            b: length(b)?,
+            update: scale.abs() * f64::from(inner.max(0.0)).sqrt(),
+        })
     }
 }

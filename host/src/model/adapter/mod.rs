@@ -11,5 +11,5 @@ mod write;
 mod tests;
 
 pub use adapted::Adapter;
-pub use arithmetic::{Norms, Selection};
+pub use arithmetic::{Matrices, Norms, Selection};
 pub use merge::{Merge, merge};

@@ -25,13 +25,18 @@ use crate::store::{Effort, How, StageKey, Stages};
 use crate::trace;
 
 /// Operations that this host has.
-pub const OPERATIONS: [&str; 13] = [
+pub const OPERATIONS: [&str; 18] = [
     op::MODEL_INFO,
     op::ROWS_READ,
     op::FORWARD,
     op::SAMPLE,
     op::SCORE,
     op::TRAIN,
+    op::ADAPTER_OPEN,
+    op::ADAPTER_EDIT,
+    op::GRADIENTS,
+    op::DIRECTION_WRITE,
+    op::DIRECTION_OPEN,
     op::JUDGE,
     op::DATASET_OPEN,
     op::DATASET_WRITE,
@@ -144,11 +149,20 @@ impl Lab {
         compute: impl FnOnce(&Path) -> Result<u64, RunError>,
     ) -> Result<PathBuf, RunError> {
         let shared = &self.shared;
-        let built = shared.stages.build(key, |folder| {
+        self.built(key, |folder| {
             let stop = || shared.interrupt.requested();
             let _pass = shared.gate.enter(working_bytes(organism), stop).ok_or(RunError::Interrupted)?;
-            Ok::<_, RunError>(Effort { tokens: compute(folder)?, parameters: organism.info().parameters })
-        })?;
+            Ok(Effort { tokens: compute(folder)?, parameters: organism.info().parameters })
+        })
+    }
+
+    /// The folder of a stage that needs no model: found, waited for, or computed here.
+    pub(super) fn built(
+        &self,
+        key: &StageKey,
+        compute: impl FnOnce(&Path) -> Result<Effort, RunError>,
+    ) -> Result<PathBuf, RunError> {
+        let built = self.shared.stages.build(key, compute)?;
         tracing::info!(op = key.op(), key = key.as_str(), how = ?built.how, "stage");
         self.entry().stages.insert(format!("{}/{}", key.op(), key.as_str()), built.how);
         Ok(built.folder)
@@ -240,6 +254,11 @@ impl Lab {
             op::SAMPLE => self.sample(&parse(op, arguments)?),
             op::SCORE => self.score(&parse(op, arguments)?),
             op::TRAIN => self.train(&parse(op, arguments)?),
+            op::ADAPTER_OPEN => self.adapter_open(&parse(op, arguments)?),
+            op::ADAPTER_EDIT => reply(self.adapter_edit(&parse(op, arguments)?)?, None),
+            op::GRADIENTS => self.gradients(&parse(op, arguments)?),
+            op::DIRECTION_WRITE => reply(self.direction_write(&parse(op, arguments)?, needed(op, input)?)?, None),
+            op::DIRECTION_OPEN => self.direction_open(&parse(op, arguments)?),
             op::JUDGE => self.judge(&parse(op, arguments)?, needed(op, input)?),
             op::DATASET_OPEN => self.dataset_open(&parse(op, arguments)?),
             op::DATASET_WRITE => reply(self.dataset_write(&parse(op, arguments)?, needed(op, input)?)?, None),

@@ -1,7 +1,9 @@
 //! The operations that plugins call.
 
 mod dataset;
+mod directions;
 mod forward;
+mod inside;
 mod judge;
 mod lab;
 mod organisms;

@@ -41,7 +41,7 @@ pub enum How {
     Found,
     /// Another process computed it meanwhile.
     Waited,
-    /// It was computed.
+    /// It was computed here, also where another process published it first.
     Computed,
 }
 
@@ -117,12 +117,11 @@ impl Stages {
         write_new(&target, &record)?;
         share(&target).map_err(|e| StoreError::io("write", &target, e))?;
         sync_folder(temporary.path())?;
-        let published = publish_folder(&mut temporary, &path)?;
-        if !published && self.find(key).is_none() {
+        if !publish_folder(&mut temporary, &path)? && self.find(key).is_none() {
             return Err(StoreError::Exists { path }.into());
         }
         sync_folder(parent(&path))?;
-        Ok(Built { folder: path, how: if published { How::Computed } else { How::Waited } })
+        Ok(Built { folder: path, how: How::Computed })
     }
 
     fn path(&self, key: &StageKey) -> PathBuf {

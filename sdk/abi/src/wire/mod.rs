@@ -5,6 +5,7 @@
 
 mod figure;
 mod gaps;
+mod inside;
 mod intervene;
 mod mask;
 mod method;
@@ -16,6 +17,10 @@ mod rows;
 mod train;
 
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
+pub use inside::{
+    AdapterChange, AdapterEdit, AdapterOpen, AdapterReply, DirectionOpen, DirectionReply, DirectionRow, DirectionWrite,
+    GradientRow, Gradients, ProjectionRow,
+};
 pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
 pub use mask::{EmptyRows, Mask, OverLong, Preset};
 pub use method::{Bias, Lora, Method, SteeringVector};

@@ -23,6 +23,17 @@ pub mod op {
     pub const SCORE: &str = "score";
     /// Takes [`Train`](crate::wire::Train), gives [`TrainReply`](crate::wire::TrainReply) and a stream of step metrics.
     pub const TRAIN: &str = "train";
+    /// Takes [`AdapterOpen`](crate::wire::AdapterOpen), gives a stream of [`ProjectionRow`](crate::wire::ProjectionRow)s.
+    pub const ADAPTER_OPEN: &str = "adapter.open";
+    /// Takes [`AdapterEdit`](crate::wire::AdapterEdit), gives [`AdapterReply`](crate::wire::AdapterReply).
+    pub const ADAPTER_EDIT: &str = "adapter.edit";
+    /// Takes [`Gradients`](crate::wire::Gradients), gives a stream of [`GradientRow`](crate::wire::GradientRow)s.
+    pub const GRADIENTS: &str = "gradients";
+    /// Takes [`DirectionWrite`](crate::wire::DirectionWrite) and a stream of [`DirectionRow`](crate::wire::DirectionRow)s,
+    /// gives [`DirectionReply`](crate::wire::DirectionReply).
+    pub const DIRECTION_WRITE: &str = "direction.write";
+    /// Takes [`DirectionOpen`](crate::wire::DirectionOpen), gives a stream of [`DirectionRow`](crate::wire::DirectionRow)s.
+    pub const DIRECTION_OPEN: &str = "direction.open";
     /// Takes [`Judge`](crate::wire::Judge) and a stream of `row_id, sample, question, answer`,
     /// gives a stream of `row_id, sample` and a column for each metric, null where the judgment is missing; `aligned`
     /// and `coherent` of published rubrics are called `alignment` and `coherence`.

@@ -1,4 +1,4 @@
-//! Nested parameters as one list of names and values.
+//! Nested tables as one list of names and values.
 
 use serde_json::{Map, Value};
 

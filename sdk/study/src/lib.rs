@@ -1,0 +1,15 @@
+//! What studies of emergent misalignment share: organisms by recipe, judged answers, rates with intervals.
+//!
+//! Pure plugin code over [`emhost_sdk`] and [`emhost_stats`]: nothing here crosses the boundary.
+
+mod answers;
+mod checks;
+mod columns;
+mod organisms;
+mod rates;
+
+pub use answers::{Answers, Asked};
+pub use checks::{at_least, distinct, refuse, within};
+pub use columns::{Columns, note};
+pub use organisms::{Made, Organisms, Source, TrainedOrganism};
+pub use rates::{Rate, Reduction, bootstrap, failed};

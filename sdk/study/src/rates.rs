@@ -1,0 +1,111 @@
+//! Rates and how much smaller they became, with intervals over clusters of answers.
+
+use emhost_sdk::prelude::*;
+use emhost_stats::StatsError;
+use emhost_stats::bootstrap::Bootstrap;
+use emhost_stats::clusters::clustered_rate;
+
+use crate::answers::Answers;
+
+/// A share of answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Answers that fit.
+    pub hits: u64,
+    /// All answers.
+    pub n: u64,
+    /// Topics that they are about.
+    pub clusters: u64,
+    /// The share.
+    pub value: f64,
+    /// Interval at 95 %: the posterior of a beta-binomial model over topics.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Rate {
+    /// The interval's name, for tables and reports.
+    pub const METHOD: &str = "beta-binomial posterior over topics";
+
+    /// The share of `hits` when answers of one cluster are not independent.
+    ///
+    /// # Errors
+    ///
+    /// There are no answers.
+    pub fn of(hits: &[bool], clusters: &[String]) -> Result<Self> {
+        if hits.is_empty() {
+            return Err(Error::Plugin("a rate of no answers".to_owned()));
+        }
+        let found = clustered_rate(hits, clusters, LEVEL).map_err(failed("count answers"))?;
+        let count = hits.iter().filter(|hit| **hit).count() as u64;
+        Ok(Self {
+            hits: count,
+            n: hits.len() as u64,
+            clusters: found.clusters as u64,
+            value: count as f64 / hits.len() as f64,
+            low: found.interval.low,
+            high: found.interval.high,
+        })
+    }
+
+    /// The interval as pairs of a report.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        Some([self.low, self.high])
+    }
+}
+
+const LEVEL: f64 = 0.95;
+
+/// How much smaller a rate became: `1 - after / before`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reduction {
+    /// The share of the rate that is gone; negative where it grew.
+    pub value: f64,
+    /// Interval at 95 %: percentiles over resampled topics, the same ones before and after.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Reduction {
+    /// The interval's name.
+    pub const METHOD: &str = "percentile bootstrap over topics, the same before and after";
+
+    /// How much less often answers are misaligned; NaN where they never were.
+    ///
+    /// # Errors
+    ///
+    /// There are fewer than two topics.
+    pub fn of(before: &Answers, after: &Answers, seed: u64) -> Result<Self> {
+        let split = before.len();
+        let bad = |answers: &Answers| (0..answers.len()).map(|at| answers.misaligned(at)).collect::<Vec<_>>();
+        let hits: Vec<bool> = bad(before).into_iter().chain(bad(after)).collect();
+        if !hits[..split].contains(&true) {
+            return Ok(Self { value: f64::NAN, low: f64::NAN, high: f64::NAN });
+        }
+        let topics: Vec<&String> = before.topics.iter().chain(&after.topics).collect();
+        let gone = |rows: &[usize]| {
+            let [mut was, mut of_was, mut is, mut of_is] = [0.0; 4];
+            for &row in rows {
+                let hit = f64::from(u8::from(hits[row]));
+                let (sum, count) = if row < split { (&mut was, &mut of_was) } else { (&mut is, &mut of_is) };
+                (*sum, *count) = (*sum + hit, *count + 1.0);
+            }
+            // A draw in which nothing was misaligned before says nothing: no change.
+            if was == 0.0 || of_is == 0.0 { 0.0 } else { 1.0 - (is / of_is) / (was / of_was) }
+        };
+        let found = bootstrap(seed).statistic(&topics, gone).map_err(failed("compare two rates"))?;
+        Ok(Self { value: found.estimate, low: found.percentile.low, high: found.percentile.high })
+    }
+}
+
+/// The bootstrap of all studies: 2,000 draws at 95 %.
+pub fn bootstrap(seed: u64) -> Bootstrap {
+    Bootstrap { draws: 2000, level: LEVEL, seed }
+}
+
+/// The error of a statistic, with what was being done.
+pub fn failed(doing: &str) -> impl Fn(StatsError) -> Error + '_ {
+    move |error| Error::Plugin(format!("{doing}: {error}"))
+}
