@@ -55,7 +55,8 @@ fn files(experiments: &Path) -> Result<Vec<PathBuf>, CliError> {
 
 fn card(path: &Path, runs: &[Listed], page: &Path) -> Result<Scorecard, RunError> {
     let file = ScorecardFile::read(path)?;
-    let run = runs.iter().find(|run| run.record.plugin == file.plugin && run.report.is_some());
+    let finished: Vec<&Listed> = runs.iter().filter(|run| run.report.is_some()).collect();
+    let run = finished.iter().find(|run| run.record.plugin == file.plugin);
     let report = run.map(|run| run.folder.root().join("report.html"));
     // A page beside the folder of runs can point into it.
     let href = report.and_then(|report| Some(report.strip_prefix(page).ok()?.display().to_string()));
@@ -64,7 +65,7 @@ fn card(path: &Path, runs: &[Listed], page: &Path) -> Result<Scorecard, RunError
         source: file.source.clone(),
         run_id: run.map(|run| run.record.id.clone()).unwrap_or_default(),
         href: href.unwrap_or_default(),
-        claims: fill(&file, run)?,
+        claims: fill(&file, &finished)?,
         defects: file.defects.clone(),
     })
 }

@@ -11,7 +11,7 @@ use super::{Listed, RunError};
 use crate::report::{
     ReportAnswers, ReportTable, RunReport, ScoredClaim, answers_from_batches, render_html, table_from_batches,
 };
-use crate::scorecard::{ScorecardFile, fill};
+use crate::scorecard::{ScorecardFile, fill_own};
 use crate::store::{StoreError, read_table, write_atomic};
 
 /// Rows of a table that stand in the report itself.
@@ -19,7 +19,7 @@ const INLINE_ROWS: usize = 200;
 
 /// Writes the report, if the plugin gave one.
 ///
-/// A scorecard of another plugin's study is passed over.
+/// Of a scorecard the claims of the run's plugin are shown.
 pub fn write_report(
     folder: &RunFolder,
     record: &RunRecord,
@@ -47,7 +47,7 @@ pub fn write_report(
         command: record.command.clone(),
         warnings: Vec::new(),
         answers: report.answers.iter().map(|note| answers(folder, note)).collect::<Result<_, _>>()?,
-        scorecard: scorecard.map(|path| claims(folder, record, path)).transpose()?.unwrap_or_default(),
+        scorecard: scorecard.map(|path| claims(folder, path)).transpose()?.unwrap_or_default(),
         report,
     };
     Ok(write_atomic(&root.join("report.html"), render_html(&page).as_bytes())?)
@@ -75,12 +75,8 @@ fn answers(folder: &RunFolder, note: &AnswersNote) -> Result<ReportAnswers, RunE
 }
 
 /// The published claims with this run's numbers.
-fn claims(folder: &RunFolder, record: &RunRecord, path: &Path) -> Result<Vec<ScoredClaim>, RunError> {
-    let file = ScorecardFile::read(path)?;
-    if file.plugin != record.plugin {
-        return Ok(Vec::new());
-    }
-    fill(&file, Some(&Listed::read(folder.clone())?))
+fn claims(folder: &RunFolder, path: &Path) -> Result<Vec<ScoredClaim>, RunError> {
+    fill_own(&ScorecardFile::read(path)?, &Listed::read(folder.clone())?)
 }
 
 /// The figures in the order in which they were drawn.

@@ -35,6 +35,9 @@ pub struct ScorecardFile {
 pub struct Claim {
     /// Unique in the study.
     pub id: String,
+    /// The plugin whose runs have the number, where it is not the file's.
+    #[serde(default)]
+    pub plugin: Option<String>,
     /// What was measured.
     pub quantity: String,
     /// What the published number says of a run's.
@@ -117,6 +120,11 @@ fn several<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Err
 }
 
 impl ScorecardFile {
+    /// The plugin whose runs have a claim's number.
+    pub fn plugin_of<'a>(&'a self, claim: &'a Claim) -> &'a str {
+        claim.plugin.as_deref().unwrap_or(&self.plugin)
+    }
+
     /// Reads a file and checks that its claims make sense.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let refuse = |problem: String| RunError::Scorecard { path: path.to_owned(), problem };

@@ -9,9 +9,16 @@ use crate::report::{ScoreVerdict, ScoredClaim};
 use crate::run::{Listed, RunError};
 use crate::store::{StoreError, read_table};
 
-/// Every claim with the run's own number and a verdict; without a run nothing is testable.
-pub fn fill(file: &ScorecardFile, run: Option<&Listed>) -> Result<Vec<ScoredClaim>, RunError> {
-    file.claims.iter().map(|claim| scored(file, claim, run)).collect()
+/// Every claim with the number of its plugin's run and a verdict; without a run it is not testable.
+pub fn fill(file: &ScorecardFile, runs: &[&Listed]) -> Result<Vec<ScoredClaim>, RunError> {
+    let run = |claim: &Claim| runs.iter().find(|run| run.record.plugin == file.plugin_of(claim)).copied();
+    file.claims.iter().map(|claim| scored(file, claim, run(claim))).collect()
+}
+
+/// The claims whose numbers runs of one plugin have.
+pub fn fill_own(file: &ScorecardFile, run: &Listed) -> Result<Vec<ScoredClaim>, RunError> {
+    let own = file.claims.iter().filter(|claim| file.plugin_of(claim) == run.record.plugin);
+    own.map(|claim| scored(file, claim, Some(run))).collect()
 }
 
 /// What a run has of a claim.
@@ -24,7 +31,7 @@ struct Found {
 
 fn scored(file: &ScorecardFile, claim: &Claim, run: Option<&Listed>) -> Result<ScoredClaim, RunError> {
     let found = match run {
-        None => Err("there is no finished run".to_owned()),
+        None => Err(format!("there is no finished run of {}", file.plugin_of(claim))),
         Some(run) => match other_model(claim, run) {
             Some(model) => Err(format!("it is about {}, this run has {model}", claim.model)),
             None => look(claim, run)?,
@@ -68,10 +75,13 @@ fn scored(file: &ScorecardFile, claim: &Claim, run: Option<&Listed>) -> Result<S
 
 /// The run's model, if the claim is about another one.
 fn other_model(claim: &Claim, run: &Listed) -> Option<String> {
-    let model = run.record.params.get("model").and_then(|model| model.as_str()).unwrap_or("embedded");
-    let name = model.trim_end_matches('/').rsplit('/').next().unwrap_or(model);
+    let params = &run.record.params;
+    let named = |value: Option<&serde_json::Value>| value.and_then(|model| model.as_str()).map(str::to_owned);
+    let several = params.get("organisms").and_then(|organisms| organisms.get("model"));
+    let model = named(params.get("model")).or_else(|| named(several)).unwrap_or_else(|| "embedded".to_owned());
+    let name = model.trim_end_matches('/').rsplit('/').next().unwrap_or(&model);
     let same = claim.model.is_empty() || claim.model.eq_ignore_ascii_case(name) || claim.model == model;
-    (!same).then(|| model.to_owned())
+    (!same).then_some(model)
 }
 
 /// The rows of the claim, or why there are none.

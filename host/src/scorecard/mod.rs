@@ -4,4 +4,4 @@ mod file;
 mod fill;
 
 pub use file::{Claim, Expect, ScorecardFile};
-pub use fill::fill;
+pub use fill::{fill, fill_own};
