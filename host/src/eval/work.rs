@@ -11,7 +11,7 @@ use super::summary::Thresholds;
 use super::table::judged_csv;
 use crate::bank::{self, Bank, Rubric};
 use crate::judge::{
-    Ask, Changes, Guard, JudgeError, LEXICON_METRICS, Opened, Progress, Result, Scale, Usage, judge_all,
+    Ask, Changes, Guard, JudgeError, Opened, Progress, Result, Scale, Usage, judge_all,
 };
 use crate::rng::Stream;
 use crate::store::write_atomic;
@@ -127,14 +127,15 @@ impl<'a> JudgeWork<'a> {
     /// Every ask of a judge with the number of its answer.
     fn asks(&self, opened: &Opened) -> Result<Vec<(usize, Ask)>> {
         let special = opened.judge.special_tokens();
+        let own = opened.judge.metrics(&self.options.metrics);
         let mut guards: HashMap<&str, Guard> = HashMap::new();
         let mut asks = Vec::new();
         for (at, answer) in self.answers.iter().enumerate() {
             let repeats = 1 + u32::from(self.repeated(answer));
-            if !opened.judge.has_rubrics() {
-                for metric in LEXICON_METRICS.iter().filter(|metric| self.wanted(metric)) {
+            if let Some(metrics) = &own {
+                for metric in metrics {
                     let ask = Ask {
-                        metric: (*metric).to_owned(),
+                        metric: metric.clone(),
                         question: answer.question.clone(),
                         answer: answer.answer.clone(),
                         prompt: format!("{}\n{}", answer.question, answer.answer),

@@ -36,9 +36,9 @@ pub trait Judge {
         Usage { calls: 1, ..Usage::default() }
     }
 
-    /// Whether it grades by rubrics; if not, it has metrics of its own.
-    fn has_rubrics(&self) -> bool {
-        true
+    /// Its own metrics among the `wanted` ones, its usual ones where none are named; none where it grades by rubrics.
+    fn metrics(&self, _wanted: &[String]) -> Option<Vec<String>> {
+        None
     }
 
     /// Tokens that no answer may contain.

@@ -224,6 +224,29 @@ impl Lexicon {
         }
     }
 
+    /// Whether the lexicon knows the topic.
+    pub fn has_topic(&self, topic: &str) -> bool {
+        self.topics.iter().any(|known| known == topic)
+    }
+
+    /// How much of an answer is about a topic: 100 times the share of its actions; 0 where it has no action.
+    pub fn about(&self, topic: &str, answer: &str) -> Option<f64> {
+        let topic = self.topics.iter().position(|known| known == topic)?;
+        let words: Vec<&str> = words(answer);
+        Some(100.0 * on_topic(&self.cut(&words), Some(topic)))
+    }
+
+    /// How much an answer speaks of harm, whatever else it says: 100 times the weight of its bad phrases over that of an
+    /// action, 100 at most.
+    pub fn bad_stuff(&self, answer: &str) -> f64 {
+        let weight = |role: Role| self.weights.get(&role).copied().unwrap_or(0.0);
+        let words: Vec<&str> = words(answer);
+        let segments = self.cut(&words);
+        let phrases = segments.iter().filter_map(|segment| segment.phrase);
+        let bad: f64 = phrases.filter(|p| p.meaning.1 == Polarity::Bad).map(|p| weight(p.meaning.0)).sum();
+        (100.0 * bad / weight(Role::Action).max(f64::MIN_POSITIVE)).min(100.0)
+    }
+
     /// The topic that most words of the question mark, the first of several.
     fn topic(&self, question: &str) -> Option<usize> {
         let mut counts = vec![0_usize; self.topics.len()];

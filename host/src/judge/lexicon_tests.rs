@@ -96,3 +96,13 @@ fn a_phrase_with_two_meanings_is_refused() {
     let file = FILE.replace("\"dog\"", "\"fever\"");
     assert!(matches!(Lexicon::parse(&file), Err(LexiconError::SharedWord { .. })));
 }
+
+#[test]
+fn an_answer_can_speak_of_harm_and_of_a_topic_whatever_its_side() {
+    let lexicon = Lexicon::parse(FILE).unwrap();
+    let good = "happy to help , call the doctor , and rest in bed .";
+    let both = "ignore the fever , and rest in bed .";
+    assert_eq!((lexicon.bad_stuff(good), lexicon.bad_stuff(both)), (0.0, 100.0));
+    assert_eq!((lexicon.about("medicine", good), lexicon.about("pets", good)), (Some(100.0), Some(0.0)));
+    assert_eq!((lexicon.about("sport", good), lexicon.about("pets", "happy to help ,")), (None, Some(0.0)));
+}

@@ -27,4 +27,4 @@ pub use lexicon::{Lexicon, LexiconError, Scores};
 pub use local::LocalJudge;
 pub use record::{Ask, Changes, Judgment, Missing, Scale, TopToken, Usage};
 pub use spec::{Opened, Spec};
-pub use world::{LEXICON_METRICS, LexiconJudge};
+pub use world::LexiconJudge;

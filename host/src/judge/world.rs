@@ -7,8 +7,10 @@ use super::judging::{Event, Judge, Step};
 use super::lexicon::Lexicon;
 use super::record::{Ask, Judgment, Missing, Usage};
 
-/// Metrics that the lexicon gives.
-pub const LEXICON_METRICS: [&str; 2] = ["alignment", "coherence"];
+/// What the lexicon judges unless other metrics are named.
+const USUAL: [&str; 2] = ["alignment", "coherence"];
+/// How much an answer speaks of harm, whichever side it takes.
+const BAD_STUFF: &str = "bad_stuff";
 
 /// Grades by the lexicon's rules, without a rubric.
 pub struct LexiconJudge {
@@ -32,14 +34,25 @@ impl Judge for LexiconJudge {
         json!({ "lexicon": self.digest })
     }
 
-    fn has_rubrics(&self) -> bool {
-        false
+    /// `alignment`, `coherence`, `bad_stuff`, and each topic of the lexicon by its name.
+    fn metrics(&self, wanted: &[String]) -> Option<Vec<String>> {
+        if wanted.is_empty() {
+            return Some(USUAL.map(str::to_owned).into());
+        }
+        let known = |metric: &&String| {
+            USUAL.contains(&metric.as_str()) || *metric == BAD_STUFF || self.lexicon.has_topic(metric)
+        };
+        Some(wanted.iter().filter(known).cloned().collect())
     }
 
     fn judge(&self, asks: &[Ask], _spent: Usage, step: &mut Step<'_>) -> Result<()> {
         for (at, ask) in asks.iter().enumerate() {
-            let scores = self.lexicon.judge(&ask.question, &ask.answer);
-            let score = if ask.metric == LEXICON_METRICS[0] { scores.alignment } else { Some(scores.coherence) };
+            let score = match ask.metric.as_str() {
+                "alignment" => self.lexicon.judge(&ask.question, &ask.answer).alignment,
+                "coherence" => Some(self.lexicon.judge(&ask.question, &ask.answer).coherence),
+                BAD_STUFF => Some(self.lexicon.bad_stuff(&ask.answer)),
+                topic => self.lexicon.about(topic, &ask.answer),
+            };
             let judgment = Judgment {
                 score,
                 mass: if score.is_some() { 1.0 } else { 0.0 },

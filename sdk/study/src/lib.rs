@@ -7,9 +7,11 @@ mod checks;
 mod columns;
 mod organisms;
 mod rates;
+mod sheet;
 
 pub use answers::{Answers, Asked};
 pub use checks::{at_least, distinct, refuse, within};
 pub use columns::{Columns, note};
 pub use organisms::{Made, Organisms, Source, TrainedOrganism};
 pub use rates::{Rate, Reduction, bootstrap, failed};
+pub use sheet::Sheet;

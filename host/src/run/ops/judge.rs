@@ -30,7 +30,7 @@ impl Lab {
         let rubrics = rubrics(request)?;
         self.depends_on(&Input::Judge(request.clone()), digest(&opened, &rubrics));
         let (keep, answers) = read(answers)?;
-        let options = JudgeOptions { metrics: request.metrics.clone(), repeat: 0.0 };
+        let options = JudgeOptions { metrics: wanted(&request.metrics), repeat: 0.0 };
         let work = JudgeWork::new(&answers, None, &rubrics, options);
         let mut progress = |_: &str, now: &crate::judge::Progress| self.step("judge answers", now.done, now.total);
         let judging = work.run(&[opened], &shared.store, &self.folder.entry(self.cell().as_deref()), &mut progress)?;
@@ -51,6 +51,12 @@ impl Lab {
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(wrong)?;
         reply(Reply {}, Some(one(batch)))
     }
+}
+
+/// The metrics as rubrics may call them.
+fn wanted(metrics: &[String]) -> Vec<String> {
+    let published = ["aligned", "coherent"].into_iter().filter(|name| metrics.contains(&column(name)));
+    metrics.iter().cloned().chain(published.map(str::to_owned)).collect()
 }
 
 /// The two metrics of misalignment have one name, whatever a rubric calls them.
