@@ -36,8 +36,9 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("sdk/stats", &[]),
     ("data", &["emhost-abi"]),
     ("sdk", &["emhost-abi"]),
+    ("sdk/study", &["emhost-sdk", "emhost-stats"]),
     ("host", &["emhost-abi", "emhost-world", "emhost-stats"]),
-    ("plugins/*", &["emhost-sdk", "emhost-stats"]),
+    ("plugins/*", &["emhost-sdk", "emhost-stats", "emhost-study"]),
 ];
 
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    adapter, capture, data, eval, judge, organism, plugin, run, runs, sample, score, scorecard, store, train, vector,
+    adapter, capture, data, direction, eval, judge, organism, plugin, run, runs, sample, score, scorecard, store, train,
 };
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
@@ -54,7 +54,7 @@ enum Command {
     Store(store::StoreArgs),
     /// Make model organisms.
     Organism(organism::OrganismArgs),
-    Vector(vector::VectorArgs),
+    Direction(direction::DirectionArgs),
     Adapter(adapter::AdapterArgs),
     /// Show settings and where each comes from.
     Config(ConfigArgs),
@@ -162,7 +162,7 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Store(args) => store::run(args, &config::settings(&cli.config)?),
         Command::Data(args) => Ok(data::run(args)?),
         Command::Organism(args) => organism::run(args),
-        Command::Vector(args) => vector::run(args),
+        Command::Direction(args) => direction::run(args, &config::settings(&cli.config)?),
         Command::Adapter(args) => adapter::run(args),
         Command::Config(ConfigArgs { command: ConfigCommand::Show { origin } }) => {
             for (key, value, from) in config::origins(&cli.config)? {

@@ -4,6 +4,7 @@ mod adapter;
 mod args;
 mod capture;
 mod data;
+mod direction;
 mod eval;
 mod judge;
 mod judging;
@@ -18,7 +19,6 @@ mod store;
 mod target;
 mod terminal;
 mod train;
-mod vector;
 mod work;
 
 pub use args::{Cli, main};

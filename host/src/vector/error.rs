@@ -83,6 +83,50 @@ pub enum VectorError {
         /// Why not.
         problem: String,
     },
+    /// A reference that is neither a file nor the key of stored directions.
+    #[error("find directions `{reference}`: {problem}")]
+    Unknown {
+        /// As given.
+        reference: String,
+        /// What was looked for, and what to do.
+        problem: String,
+    },
+    /// There is nothing in which directions could be stored.
+    #[error("open `{}`: there is no store yet, the first run makes it (`emhost config show`)", store.display())]
+    NoStore {
+        /// The store's folder.
+        store: PathBuf,
+    },
+    /// A stage of directions that is not as it was written.
+    #[error(
+        "read stored directions `{}`: {problem}; `emhost store verify {key} --remove` removes them, and a new run of \
+         their study stores them again",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first digits of its key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A direction without a length.
+    #[error("compare `{name}`: all its numbers are 0, so it points nowhere; leave it out")]
+    Zero {
+        /// The direction.
+        name: String,
+    },
+    /// Two directions that have no cosine.
+    #[error("compare `{first}` with `{second}`: {problem}")]
+    Compare {
+        /// One direction.
+        first: String,
+        /// The other.
+        second: String,
+        /// Why not.
+        problem: String,
+    },
     /// The file could not be stored.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -92,7 +136,7 @@ impl VectorError {
     /// The exit code: 5 when storage failed, else the input is wrong.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(_) => StoreError::EXIT_CODE,
+            Self::Store(_) | Self::NoStore { .. } | Self::Damaged { .. } => StoreError::EXIT_CODE,
             _ => 2,
         }
     }

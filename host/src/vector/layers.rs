@@ -204,6 +204,15 @@ pub fn layer(convention: Convention, site: &str, blocks: usize) -> Result<usize,
     }
 }
 
+/// The point of the forward pass that a site names, for comparing and for forward order: what enters a block is what
+/// the block before it gave. None for a text that names no site.
+pub(crate) fn point(site: &str) -> Option<Site> {
+    match parse(site, usize::MAX).ok()? {
+        Site::Block(block, BlockSite::ResidPre) if block > 0 => Some(Site::Block(block - 1, BlockSite::ResidPost)),
+        site => Some(site),
+    }
+}
+
 /// One site by its name; a pattern that names several is refused.
 fn parse(site: &str, blocks: usize) -> Result<Site, VectorError> {
     let refuse = |problem: String| VectorError::Site { site: site.to_owned(), problem };
@@ -265,6 +274,14 @@ mod tests {
         check(EmGeneralization, 1, Part::Residual, "blocks.0.resid_post");
         check(EmGeneralization, 48, Part::Residual, "final_norm");
         check(EmGeneralization, 48, Part::Mlp, "blocks.47.mlp_out");
+    }
+
+    #[test]
+    fn what_enters_a_block_is_the_point_that_left_the_one_before() {
+        assert_eq!(point("blocks.4.resid_pre"), point("blocks.3.resid_post"));
+        assert_eq!(point("blocks.0.resid_pre").unwrap().to_string(), "blocks.0.resid_pre");
+        assert!(point("blocks.9.resid_post") < point("blocks.10.attn_out"), "forward order, not that of the alphabet");
+        assert_eq!(["layer 3", "blocks.*.resid_post", ""].map(point), [None; 3]);
     }
 
     #[test]

@@ -113,6 +113,8 @@ pub(super) fn named(path: &Path, bytes: &[u8], reading: Reading) -> Result<Vec<N
     match bytes {
         [b'G', b'G', b'U', b'F', ..] => gguf::read(bytes, &file),
         [b'P', b'K', 3, 4, ..] => torch::read(path, bytes, &file, reading),
+        // The length of a safetensors header may begin with the byte that begins a pickle.
+        [_, _, _, _, 0, 0, 0, 0, b'{', ..] => native::read(bytes, &file, reading),
         [0x80, ..] => Err(torch::old_form(bytes)),
         [_, _, _, _, _, _, _, _, b'{', ..] => native::read(bytes, &file, reading),
         _ => Err(Problem::new(

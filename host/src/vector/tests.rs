@@ -38,6 +38,21 @@ fn a_native_file_gives_back_what_was_written_in_order() {
 }
 
 #[test]
+fn a_native_file_is_read_whatever_the_length_of_its_header() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "a.safetensors");
+    let mut first = std::collections::BTreeSet::new();
+    for length in 0..256 {
+        let direction = Direction::new(vec![1.0], "embed").with("said", "x".repeat(length));
+        let all = [Named { name: "v".to_owned(), direction }];
+        write(&path, &all).unwrap();
+        first.insert(fs::read(&path).unwrap()[0]);
+        assert_eq!(read_all(&path).unwrap(), all, "{length}");
+    }
+    assert!(first.contains(&0x80), "also the byte that begins a pickle: {first:?}");
+}
+
+#[test]
 fn the_same_directions_give_the_same_bytes() {
     let folder = TempDir::new().unwrap();
     for name in ["a.safetensors", "b.safetensors", "a.gguf", "b.gguf"] {
