@@ -7,10 +7,10 @@ use super::args::CliError;
 use super::terminal::{print, width};
 use crate::config::Settings;
 use crate::model::device;
-use crate::plugins::{self, find, places};
+use crate::plugins::{self, LoadedPlugin, find, places};
 use crate::report::{headline_text, render_comparison};
 use crate::run::{
-    self, Budget, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, unknown_key,
+    self, Budget, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, Study, unknown_key,
 };
 use crate::store::write_atomic;
 
@@ -25,7 +25,7 @@ pub struct RunArgs {
     /// Recipe: TOML with `plugin` and a table `[params]`.
     #[arg(required_unless_present = "plugin")]
     recipe: Option<PathBuf>,
-    /// Plugin, by name or by the path of its library.
+    /// Plugin, by name or by the path of its library; of a recipe with several parts the only one that runs.
     #[arg(long, value_name = "NAME|PATH")]
     plugin: Option<String>,
     /// Set a parameter, such as `recipe.steps=20` (see `emhost plugin info NAME`), or an axis of the grid, such as
@@ -66,34 +66,37 @@ A recipe is TOML:
   random_draws = 1000
   [grid]                           # each combination is a run
   seed = [42, 137, 256]
-  recipe.learning_rate = [1e-4, 1e-3]";
+  recipe.learning_rate = [1e-4, 1e-3]
+
+A study that takes several plugins has `[[part]]`s in place of `plugin`, which run one after the other. What stands in
+[params] beside them holds for each; --plugin runs one part alone, --set changes all of them.
+
+  [[part]]
+  plugin = \"em_finetune\"
+  [part.params]
+  seed = 1";
 
 pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
-    let mut recipe = match (&args.recipe, &args.plugin) {
-        (Some(path), _) => Recipe::read(path)?,
-        (None, Some(plugin)) => Recipe::bare(plugin),
-        (None, None) => return Err(CliError::Said { message: "give a recipe or --plugin".to_owned(), code: 2 }),
+    let usage = |message: String| CliError::Said { message, code: 2 };
+    let mut study = match (&args.recipe, &args.plugin) {
+        (Some(path), _) => Study::read(path)?,
+        (None, Some(plugin)) => Study { name: String::new(), parts: vec![Recipe::bare(plugin)] },
+        (None, None) => return Err(usage("give a recipe or --plugin".to_owned())),
     };
-    let wanted = args.plugin.as_ref().unwrap_or(&recipe.plugin);
-    let here = PathBuf::from(".");
-    let plugin = plugins::load(&find(wanted, &places(&here))?)?;
-    let embedded = &plugin.manifest().recipe;
-    if args.recipe.is_none() {
-        recipe = match embedded.as_str() {
-            "" => Recipe { name: plugin.manifest().name.clone(), ..recipe },
-            text => Recipe::parse(text, &plugin.path().join("embedded recipe"))?,
-        };
-    }
-    for assignment in &args.set {
-        recipe.set(assignment)?;
-    }
-    let points = recipe.points()?;
-    for point in &points {
-        if let Some(problem) = unknown_key(&plugin.manifest().params, &point.params) {
-            let message = format!("{problem} (see `emhost plugin info {}`)", plugin.manifest().name);
-            return Err(CliError::Said { message, code: 2 });
+    if let (Some(plugin), [only]) = (&args.plugin, &mut study.parts[..]) {
+        only.plugin.clone_from(plugin);
+    } else if let Some(plugin) = &args.plugin {
+        // Of a study's parts the one with this plugin.
+        let names: Vec<String> = study.parts.iter().map(|part| part.plugin.clone()).collect();
+        study.parts.retain(|part| part.plugin == *plugin);
+        if study.parts.is_empty() {
+            return Err(usage(format!("the recipe has no part with plugin `{plugin}`, only {}", names.join(", "))));
         }
     }
+    if study.parts.len() > 1 && !args.cells.is_empty() {
+        return Err(usage("--cells chooses cells of one plugin: name it with --plugin".to_owned()));
+    }
+    let prepared = study.parts.into_iter().map(|part| Prepared::new(part, &args)).collect::<Result<Vec<_>, _>>()?;
     let options = Options {
         runs: settings.runs.clone(),
         store: settings.store.clone(),
@@ -113,20 +116,61 @@ pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
     let interrupt = Interrupt::listen(Duration::from_secs(settings.grace_seconds))
         .map_err(|source| CliError::Said { message: format!("listen to signals: {source}"), code: 4 })?;
     if args.dry_run {
-        return previewed(&run::plan(&points, &plugin, &options, interrupt)?, args.json);
+        let mut previews = Vec::new();
+        for Prepared { plugin, points, .. } in &prepared {
+            previews.extend(run::plan(points, plugin, &options, interrupt.clone())?);
+        }
+        return previewed(&previews, args.json);
     }
-    let outcomes = run::run(&points, &plugin, &options, interrupt)?;
-    outcomes.iter().try_for_each(said)?;
-    if outcomes.len() > 1 && outcomes.iter().all(|outcome| outcome.report.is_some()) {
-        let runs =
-            outcomes.iter().map(|outcome| run::named(&settings.runs, &outcome.id)).collect::<Result<Vec<_>, _>>()?;
-        let page = run::comparison(&runs, &format!("Grid of {}", recipe.name), &settings.runs, &options.command);
-        let digest = blake3::hash(recipe.to_toml().as_bytes()).to_hex();
-        let path = settings.runs.join(format!("{}-grid-{}.html", recipe.name, &digest[..8]));
-        write_atomic(&path, render_comparison(&page).as_bytes())?;
-        print(&format!("comparison: {}\n", path.display()))?;
+    prepared.iter().try_for_each(|part| part.run(settings, &options, &interrupt))
+}
+
+/// A plugin that is loaded, with its recipes.
+struct Prepared {
+    plugin: LoadedPlugin,
+    recipe: Recipe,
+    points: Vec<Recipe>,
+}
+
+impl Prepared {
+    /// Loads the plugin, and checks what its parameters are called.
+    fn new(mut recipe: Recipe, args: &RunArgs) -> Result<Self, CliError> {
+        let plugin = plugins::load(&find(&recipe.plugin, &places(&PathBuf::from(".")))?)?;
+        if args.recipe.is_none() {
+            recipe = match plugin.manifest().recipe.as_str() {
+                "" => Recipe { name: plugin.manifest().name.clone(), ..recipe },
+                text => Recipe::parse(text, &plugin.path().join("embedded recipe"))?,
+            };
+        }
+        for assignment in &args.set {
+            recipe.set(assignment)?;
+        }
+        let points = recipe.points()?;
+        for point in &points {
+            if let Some(problem) = unknown_key(&plugin.manifest().params, &point.params) {
+                let message = format!("{problem} (see `emhost plugin info {}`)", plugin.manifest().name);
+                return Err(CliError::Said { message, code: 2 });
+            }
+        }
+        Ok(Self { plugin, recipe, points })
     }
-    Ok(())
+
+    /// Runs the recipes, and prints what came out.
+    fn run(&self, settings: &Settings, options: &Options, interrupt: &Interrupt) -> Result<(), CliError> {
+        let outcomes = run::run(&self.points, &self.plugin, options, interrupt.clone())?;
+        outcomes.iter().try_for_each(said)?;
+        if outcomes.len() > 1 && outcomes.iter().all(|outcome| outcome.report.is_some()) {
+            let runs =
+                outcomes.iter().map(|outcome| run::named(&settings.runs, &outcome.id)).collect::<Result<Vec<_>, _>>()?;
+            let title = format!("Grid of {}", self.recipe.name);
+            let page = run::comparison(&runs, &title, &settings.runs, &options.command);
+            let digest = blake3::hash(self.recipe.to_toml().as_bytes()).to_hex();
+            let path = settings.runs.join(format!("{}-grid-{}.html", self.recipe.name, &digest[..8]));
+            write_atomic(&path, render_comparison(&page).as_bytes())?;
+            print(&format!("comparison: {}\n", path.display()))?;
+        }
+        Ok(())
+    }
 }
 
 fn previewed(runs: &[Preview], json: bool) -> Result<(), CliError> {

@@ -32,5 +32,5 @@ pub use list::{Listed, State, comparison, list, named, remove};
 pub use ops::OPERATIONS;
 pub use progress::{Entry, Progress, ProgressMode};
 pub use provenance::RunRecord;
-pub use recipe::{Recipe, assign};
+pub use recipe::{Recipe, Study, assign};
 pub use schema::recipe_schema;

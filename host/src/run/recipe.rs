@@ -22,9 +22,69 @@ struct Written {
     params: Map<String, Value>,
     #[serde(default)]
     grid: Map<String, Value>,
+    #[serde(default)]
+    part: Vec<Part>,
 }
 
-const KEYS: [&str; 5] = ["extends", "plugin", "name", "params", "grid"];
+/// One plugin of a study that takes several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    plugin: String,
+    #[serde(default)]
+    params: Map<String, Value>,
+    #[serde(default)]
+    grid: Map<String, Value>,
+}
+
+const KEYS: [&str; 6] = ["extends", "plugin", "name", "params", "grid", "part"];
+
+/// What a file asks for: one recipe, or the recipes of a study's parts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Study {
+    /// The name of the file's recipe.
+    pub name: String,
+    /// The recipes in order, each named by its plugin; a single one where the file has no `[[part]]`.
+    pub parts: Vec<Recipe>,
+}
+
+impl Study {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        Self::parse(&file(path)?, path)
+    }
+
+    /// Reads TOML text; `origin` names it in messages, and `extends` is relative to its folder.
+    ///
+    /// What stands beside the parts holds for each of them, and what a part says itself stands above.
+    fn parse(text: &str, origin: &Path) -> Result<Self, RunError> {
+        let refuse = |problem: String| RunError::Recipe { path: origin.to_owned(), problem };
+        let written = resolved(text, origin, DEEPEST)?;
+        if written.part.is_empty() {
+            let recipe = Recipe::of(written, origin)?;
+            return Ok(Self { name: recipe.name.clone(), parts: vec![recipe] });
+        }
+        if let Some(plugin) = &written.plugin {
+            return Err(refuse(format!("it has `plugin = \"{plugin}\"` and parts: give each part its plugin")));
+        }
+        let name = written.name.clone().unwrap_or_else(|| stem(&origin.to_string_lossy()));
+        let part = |part: &Part| {
+            let written = Written {
+                plugin: Some(part.plugin.clone()),
+                name: Some(format!("{name}-{}", stem(&part.plugin))),
+                params: over(written.params.clone(), part.params.clone()),
+                grid: over(written.grid.clone(), part.grid.clone()),
+                ..Written::default()
+            };
+            Recipe::of(written, origin)
+        };
+        let parts = written.part.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+        if let Some(twice) = parts.iter().enumerate().find(|(at, part)| parts[..*at].iter().any(|p| p.name == part.name)) {
+            return Err(refuse(format!("it has two parts with `{}`", twice.1.plugin)));
+        }
+        Ok(Self { name, parts })
+    }
+}
 
 /// A recipe with everything set.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,8 +105,16 @@ const DEEPEST: usize = 16;
 impl Recipe {
     /// Reads TOML text; `origin` names it in messages, and `extends` is relative to its folder.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, RunError> {
-        let refuse = |problem: String| RunError::Recipe { path: origin.to_owned(), problem };
         let written = resolved(text, origin, DEEPEST)?;
+        if !written.part.is_empty() {
+            let problem = "it has several parts, expected one recipe".to_owned();
+            return Err(RunError::Recipe { path: origin.to_owned(), problem });
+        }
+        Self::of(written, origin)
+    }
+
+    fn of(written: Written, origin: &Path) -> Result<Self, RunError> {
+        let refuse = |problem: String| RunError::Recipe { path: origin.to_owned(), problem };
         let plugin =
             written.plugin.ok_or_else(|| refuse("`plugin` is missing: write `plugin = \"NAME\"`".to_owned()))?;
         let name = written.name.unwrap_or_else(|| stem(&plugin));
@@ -57,11 +125,6 @@ impl Recipe {
         let mut grid = Vec::new();
         axes("", &written.grid, &mut grid).map_err(refuse)?;
         Ok(Self { plugin, name, params: written.params, grid })
-    }
-
-    /// Reads a file.
-    pub fn read(path: &Path) -> Result<Self, RunError> {
-        Self::parse(&file(path)?, path)
     }
 
     /// A recipe without parameters.
@@ -146,7 +209,22 @@ fn resolved(text: &str, origin: &Path, deepest: usize) -> Result<Written, RunErr
         name: written.name.or(base.name),
         params: over(base.params, written.params),
         grid: over(base.grid, written.grid),
+        part: changed(base.part, written.part),
     })
+}
+
+/// Parts are told apart by their plugin; new ones come last.
+fn changed(mut base: Vec<Part>, top: Vec<Part>) -> Vec<Part> {
+    for part in top {
+        match base.iter_mut().find(|known| known.plugin == part.plugin) {
+            None => base.push(part),
+            Some(known) => {
+                known.params = over(std::mem::take(&mut known.params), part.params);
+                known.grid = over(std::mem::take(&mut known.grid), part.grid);
+            }
+        }
+    }
+    base
 }
 
 /// Tables are merged key by key; anything else is replaced.
@@ -267,11 +345,37 @@ mod tests {
             "top.toml",
             "extends = \"base.toml\"\nname = \"top\"\n[params]\nsites = [\"c\"]\n[params.recipe]\nsteps = 5\n",
         );
-        let recipe = Recipe::read(&folder.path().join("top.toml")).unwrap();
+        let read = |name: &str| Study::read(&folder.path().join(name)).map(|mut study| study.parts.remove(0));
+        let recipe = read("top.toml").unwrap();
         assert_eq!((recipe.plugin.as_str(), recipe.name.as_str()), ("probe", "top"));
         assert_eq!(Value::Object(recipe.params), json!({"sites": ["c"], "recipe": {"steps": 5, "rank": 8}}));
         write("loop.toml", "extends = \"loop.toml\"");
-        assert!(Recipe::read(&folder.path().join("loop.toml")).unwrap_err().to_string().contains("circle"));
+        assert!(read("loop.toml").unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn a_study_has_parts_that_share_parameters() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "base.toml",
+            "name = \"s\"\n[params]\nmodel = \"m\"\nseed = 1\n[[part]]\nplugin = \"a\"\n[part.params]\nseed = 2\n\
+             [[part]]\nplugin = \"b\"\n",
+        );
+        write("top.toml", "extends = \"base.toml\"\n[[part]]\nplugin = \"b\"\n[part.params]\nk = 3\n");
+        let study = Study::read(&folder.path().join("top.toml")).unwrap();
+        let found: Vec<(String, Value)> =
+            study.parts.into_iter().map(|part| (part.name, Value::Object(part.params))).collect();
+        let expected = [("s-a", json!({"model": "m", "seed": 2})), ("s-b", json!({"model": "m", "seed": 1, "k": 3}))];
+        assert_eq!(found, expected.map(|(name, params)| (name.to_owned(), params)));
+        for (text, part) in [
+            ("plugin = \"a\"\n[[part]]\nplugin = \"b\"", "give each part its plugin"),
+            ("[[part]]\nplugin = \"b\"\n[[part]]\nplugin = \"b\"", "two parts"),
+        ] {
+            let error = Study::parse(text, Path::new("r.toml")).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(Recipe::parse("[[part]]\nplugin = \"b\"", Path::new("r.toml")).is_err());
     }
 
     #[test]

@@ -97,6 +97,10 @@ pub fn ablate(lab: &Lab, params: &Params, name: &str) -> Result<()> {
         if headline {
             layerwise.note(&mut shown, name, "its own directions ablated, block by block");
         }
+        // Of others' directions, block by block alone.
+        if source.name != name {
+            continue;
+        }
         let mut singles: Vec<(usize, Answers)> = Vec::new();
         for block in source.direction.at.keys().copied() {
             let Some(edits) = source.single(params, block) else { continue };
@@ -108,13 +112,15 @@ pub fn ablate(lab: &Lab, params: &Params, name: &str) -> Result<()> {
         if let Some((block, after)) = &chosen {
             target.row(&mut best, [&source.name, &source.kind, "single"], Some(*block), after)?;
         }
-        if headline {
+        if headline && params.is_random_target(name) {
             random(&target, source, &layerwise, chosen, &mut null)?;
         }
     }
     lab.emit("ablation", all.table())?;
     lab.emit("ablation_best", best.table())?;
-    lab.emit("null", null.table())?;
+    if !null.is_empty() {
+        lab.emit("null", null.table())?;
+    }
     lab.emit("ablation_answers", shown.table())
 }
 

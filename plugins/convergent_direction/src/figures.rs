@@ -114,13 +114,10 @@ fn null(summary: &Summary<'_>) -> Figure {
 }
 
 fn transfer(summary: &Summary<'_>) -> Figure {
-    let sheet = &summary.ablation;
-    let (targets, sources) = (sheet.distinct("organism"), sheet.distinct("source"));
+    let sheet = &summary.transfer;
+    let (targets, sources) = (sheet.distinct("organism"), sheet.distinct("direction"));
     let value = |target: &str, source: &str| {
-        let kinds = [summary.kind(), "external"];
-        let row = kinds.iter().find_map(|kind| {
-            sheet.row(&[("organism", target), ("source", source), ("kind", kind), ("mode", "layerwise")])
-        });
+        let row = sheet.row(&[("organism", target), ("direction", source)]);
         row.map_or(f64::NAN, |row| sheet.number("reduction", row))
     };
     let values = sources.iter().map(|source| targets.iter().map(|target| value(target, source)).collect()).collect();

@@ -75,7 +75,8 @@ impl Experiment for ConvergentDirection {
             cells.push(Cell::new(format!("directions-{name}"), about, &Part::Make(name.clone()))?.with_work(work));
         }
         for name in params.targets() {
-            let times = (params.harmful().count() + 2) * self.block_count() + 2 * params.ablation.random_draws;
+            let random = if params.is_random_target(&name) { 2 * params.ablation.random_draws } else { 0 };
+            let times = params.harmful().count() + 3 * self.block_count() + 3 + random;
             let about = format!("project directions out of {name}");
             let cell = Cell::new(format!("ablate-{name}"), about, &Part::Ablate(name))?;
             cells.push(cell.with_work(params.evaluate.work(&params.organisms.model, times).into()));

@@ -93,13 +93,15 @@ impl Default for Steering {
 pub struct Ablation {
     /// Organisms that are ablated; none means all that are expected to do harm.
     pub targets: Vec<String>,
+    /// Targets that random directions are projected out of too; none means the first one.
+    pub random: Vec<String>,
     /// Random directions in place of the organism's.
     pub random_draws: usize,
 }
 
 impl Default for Ablation {
     fn default() -> Self {
-        Self { targets: Vec::new(), random_draws: 20 }
+        Self { targets: Vec::new(), random: Vec::new(), random_draws: 20 }
     }
 }
 
@@ -205,6 +207,14 @@ impl Params {
         self.harmful().map(|organism| organism.name.clone()).collect()
     }
 
+    /// Whether random directions are projected out of a target.
+    pub fn is_random_target(&self, name: &str) -> bool {
+        match self.ablation.random.as_slice() {
+            [] => self.targets().first().is_some_and(|first| first == name),
+            named => named.iter().any(|target| target == name),
+        }
+    }
+
     /// The organisms whose directions are made: those that are expected to do harm.
     pub fn harmful(&self) -> impl Iterator<Item = &TrainedOrganism> {
         self.organisms.list.iter().filter(|organism| !organism.control)
@@ -232,6 +242,10 @@ impl Params {
         if !topics.is_empty() {
             distinct("semantic.topics", topics.iter().map(|topic| &topic.name))?;
             distinct("semantic.strengths", self.semantic.strengths.iter().map(f64::to_string))?;
+        }
+        let targets = self.targets();
+        if let Some(name) = self.ablation.random.iter().find(|name| !targets.contains(name)) {
+            return refuse(format!("`ablation.random` has `{name}`, which is none of the targets"));
         }
         let named = self.steering.sources.iter().chain(&self.ablation.targets).chain(&self.rank_one);
         for name in named.chain(topics.iter().map(|topic| &topic.organism)) {

@@ -229,6 +229,10 @@ fn tables(summary: &Summary<'_>) -> Vec<TableNote> {
             "Of the single directions the one with fewest misaligned answers on the first half of the \
                             samples, compared on the second half."
         }
+        "transfer" => {
+            "Whose directions, projected out block by block, take how much of whose misaligned answers; \
+                       `emhost direction transfer` shows it as a matrix."
+        }
         "null" => {
             "The same with random directions: mean over the draws and 95 % of them; `p` is the rank of the organism's \
                    own direction; `no_change` is 1 where 0 lies in the interval."

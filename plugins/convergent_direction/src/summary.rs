@@ -18,6 +18,7 @@ pub struct Summary<'a> {
     pub steering_best: Sheet,
     pub ablation: Sheet,
     pub ablation_best: Sheet,
+    pub transfer: Sheet,
     pub null: Sheet,
     pub rank_one: Sheet,
     pub downstream: Sheet,
@@ -39,6 +40,7 @@ impl<'a> Summary<'a> {
         let open = |name: &str, there: bool| Sheet::open(lab, name, there);
         let cosine = open("cosine", paired)?;
         let downstream = open("downstream", ranked)?;
+        let ablation = open("ablation", ablated)?;
         Ok(Self {
             params,
             classes: open("classes", true)?,
@@ -49,7 +51,8 @@ impl<'a> Summary<'a> {
             cosine_kinds: open("cosine_kinds", true)?,
             steering: open("steering", steered)?,
             steering_best: open("steering_best", steered)?,
-            ablation: open("ablation", ablated)?,
+            transfer: transfer(&ablation, params)?,
+            ablation,
             ablation_best: open("ablation_best", ablated)?,
             null: open("null", ablated)?,
             rank_one: open("rank_one", ranked)?,
@@ -70,11 +73,12 @@ impl<'a> Summary<'a> {
     }
 
     /// Tables by name, in the report's order.
-    pub fn tables(&self) -> [(&'static str, &Sheet); 16] {
+    pub fn tables(&self) -> [(&'static str, &Sheet); 17] {
         [
             ("steering_best", &self.steering_best),
             ("ablation", &self.ablation),
             ("ablation_best", &self.ablation_best),
+            ("transfer", &self.transfer),
             ("null", &self.null),
             ("convergence", &self.convergence),
             ("cosine", &self.cosine),
@@ -134,6 +138,25 @@ fn convergence(cosine: &Sheet) -> Result<Sheet> {
         columns.number("least", values.iter().copied().fold(f64::INFINITY, f64::min));
         columns.number("mean", values.iter().sum::<f64>() / values.len() as f64);
         columns.number("most", values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    }
+    Sheet::of(columns.table())
+}
+
+/// Whose directions, projected out block by block, take how much from whom.
+fn transfer(ablation: &Sheet, params: &Params) -> Result<Sheet> {
+    let mut columns = Columns::default();
+    for row in ablation.rows(&[("mode", "layerwise")]) {
+        if ![params.headline.name(), "external"].contains(&ablation.text("kind", row)) {
+            continue;
+        }
+        let [value, low, high] = ablation.interval("reduction", row);
+        columns.text("direction", ablation.text("source", row));
+        columns.text("organism", ablation.text("organism", row));
+        columns.number("reduction", value);
+        columns.number("low", low);
+        columns.number("high", high);
+        columns.count("n", ablation.number("n", row) as u64);
+        columns.text("interval", ablation.text("interval", row));
     }
     Sheet::of(columns.table())
 }
