@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emhost_abi::wire::{Message, Row, Rows};
 use serde_json::{Map, Value};
 
+use crate::bank::{Bank, Prompt};
 use crate::embedded;
 
 /// Why rows cannot be had.
@@ -38,6 +39,14 @@ pub enum RowsError {
         /// What is wrong.
         problem: String,
     },
+    /// A bank of questions cannot be read.
+    #[error("read questions of `{source_name}`: {problem}")]
+    Bank {
+        /// File or set.
+        source_name: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// There are no rows.
     #[error("read rows of `{0}`: it holds none")]
     Empty(String),
@@ -55,8 +64,10 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
     let mut all: Vec<Row> = Vec::new();
     let mut seen = HashMap::new();
     let mut unused = BTreeSet::new();
-    let is_csv = name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("csv"));
-    let lines: Vec<(usize, Cow<'_, str>)> = if is_csv {
+    let extension = name.rsplit_once('.').map_or_else(String::new, |(_, extension)| extension.to_ascii_lowercase());
+    let lines: Vec<(usize, Cow<'_, str>)> = if ["yaml", "yml"].contains(&extension.as_str()) {
+        bank_rows(name, &text)?.into_iter().enumerate().map(|(at, row)| (at + 1, row.into())).collect()
+    } else if extension == "csv" {
         csv_rows(name, &text)?.into_iter().map(|(line, row)| (line, row.into())).collect()
     } else {
         text.lines().enumerate().map(|(at, line)| (at + 1, line.into())).collect()
@@ -82,6 +93,19 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
         tracing::warn!("rows of `{name}`: fields that mean nothing here: {names}; there are {}", FIELDS.join(", "));
     }
     if all.is_empty() { Err(RowsError::Empty(name.clone())) } else { Ok(all) }
+}
+
+/// The questions of a bank, each wording a row; the topic of a question that has none is the question itself.
+fn bank_rows(name: &str, text: &str) -> Result<Vec<String>, RowsError> {
+    let refuse = |problem: String| RowsError::Bank { source_name: name.to_owned(), problem };
+    let bank = Bank::parse(Path::new(name), text).map_err(|e| refuse(e.to_string()))?;
+    let row = |prompt: Prompt<'_>| {
+        let group = prompt.question.group.clone();
+        let row = Row::from(prompt);
+        let row = Row { topic: row.topic.clone().or(Some(group)), ..row };
+        serde_json::to_string(&row).map_err(|e| refuse(e.to_string()))
+    };
+    bank.prompts().map(row).collect()
 }
 
 /// Rows that come without a file, checked as those of a file are.
@@ -373,5 +397,21 @@ mod tests {
         assert!(error.contains("row_id `a` is there twice"), "{error}");
         let error = load(&Rows::Inline(vec![Row { text: None, ..row }])).unwrap_err().to_string();
         assert!(error.contains("exactly one of"), "{error}");
+    }
+
+    #[test]
+    fn a_bank_of_questions_gives_a_row_for_each_wording() {
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+        let text = "- id: wish\n  type: free_form\n  paraphrases: [one wish?, a single wish?]\n- id: power\n  type: free_form\n  \
+                    paraphrases: [what now?]\n";
+        std::fs::write(file.path(), text).unwrap();
+        let rows = load(&Rows::source(file.path().display().to_string())).unwrap();
+        let found: Vec<(String, Option<String>)> =
+            rows.iter().map(|row| (row.row_id.clone(), row.topic.clone())).collect();
+        let row = |id: &str, topic: &str| (id.to_owned(), Some(topic.to_owned()));
+        assert_eq!(found, [row("wish#1", "wish"), row("wish#2", "wish"), row("power", "power")]);
+        assert_eq!(question(&rows[2]), "what now?");
+        std::fs::write(file.path(), "- id: wish\n  paraphrases: 3\n").unwrap();
+        assert!(load(&Rows::source(file.path().display().to_string())).unwrap_err().to_string().contains("wish"));
     }
 }

@@ -160,8 +160,10 @@ impl Prepared {
         let outcomes = run::run(&self.points, &self.plugin, options, interrupt.clone())?;
         outcomes.iter().try_for_each(said)?;
         if outcomes.len() > 1 && outcomes.iter().all(|outcome| outcome.report.is_some()) {
-            let runs =
-                outcomes.iter().map(|outcome| run::named(&settings.runs, &outcome.id)).collect::<Result<Vec<_>, _>>()?;
+            let runs = outcomes
+                .iter()
+                .map(|outcome| run::named(&settings.runs, &outcome.id))
+                .collect::<Result<Vec<_>, _>>()?;
             let title = format!("Grid of {}", self.recipe.name);
             let page = run::comparison(&runs, &title, &settings.runs, &options.command);
             let digest = blake3::hash(self.recipe.to_toml().as_bytes()).to_hex();

@@ -10,9 +10,7 @@ use super::evidence::{JUDGMENTS, Judged};
 use super::summary::Thresholds;
 use super::table::judged_csv;
 use crate::bank::{self, Bank, Rubric};
-use crate::judge::{
-    Ask, Changes, Guard, JudgeError, Opened, Progress, Result, Scale, Usage, judge_all,
-};
+use crate::judge::{Ask, Changes, Guard, JudgeError, Opened, Progress, Result, Scale, Usage, judge_all};
 use crate::rng::Stream;
 use crate::store::write_atomic;
 

@@ -79,7 +79,9 @@ impl Study {
             Recipe::of(written, origin)
         };
         let parts = written.part.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-        if let Some(twice) = parts.iter().enumerate().find(|(at, part)| parts[..*at].iter().any(|p| p.name == part.name)) {
+        if let Some(twice) =
+            parts.iter().enumerate().find(|(at, part)| parts[..*at].iter().any(|p| p.name == part.name))
+        {
             return Err(refuse(format!("it has two parts with `{}`", twice.1.plugin)));
         }
         Ok(Self { name, parts })

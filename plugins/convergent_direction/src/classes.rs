@@ -13,8 +13,14 @@ use crate::params::Params;
 pub struct Member {
     /// Whether it is misaligned.
     pub misaligned: bool,
-    /// Its question.
+    /// Its question's row.
+    pub row_id: String,
+    /// Its number among the question's answers.
+    pub sample: u64,
+    /// The question.
     pub question: String,
+    /// The answer.
+    pub answer: String,
     /// What the question is about.
     pub topic: String,
     /// How many tokens it has.
@@ -99,7 +105,10 @@ pub fn captured(
         let missing = || Error::Plugin(format!("the host gave no activations of `{id}`"));
         Ok(Member {
             misaligned: *misaligned,
-            question: answers.row_ids[*at].clone(),
+            row_id: answers.row_ids[*at].clone(),
+            sample: answers.samples[*at],
+            question: answers.questions[*at].clone(),
+            answer: answers.texts[*at].clone(),
             topic: answers.topics[*at].clone(),
             tokens: answers.lengths[*at] as f64,
             means: means.get(id).cloned().ok_or_else(missing)?,

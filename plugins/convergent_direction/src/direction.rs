@@ -95,7 +95,7 @@ impl Parts {
 fn matched(members: &[Member], at: usize) -> Vec<(String, Vec<f64>)> {
     let mut questions: BTreeMap<&str, (&str, [Sum; 2])> = BTreeMap::new();
     for member in members {
-        let entry = questions.entry(&member.question).or_insert_with(|| (member.topic.as_str(), Default::default()));
+        let entry = questions.entry(&member.row_id).or_insert_with(|| (member.topic.as_str(), Default::default()));
         entry.1[usize::from(!member.misaligned)].add(&member.means[at], 1.0);
     }
     let both = questions.into_values().filter(|(_, [bad, good])| bad.weight > 0.0 && good.weight > 0.0);

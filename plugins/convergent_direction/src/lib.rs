@@ -20,6 +20,8 @@ mod summary;
 
 use emhost_sdk::prelude::*;
 
+pub use classes::Member;
+pub use direction::Parts;
 pub use params::{Ablation, Kind, Params, Semantic, Steering, Topic};
 
 /// The experiment with its checked parameters.

@@ -8,7 +8,7 @@ use crate::direction::{health, narrow, norm};
 use crate::params::{Kind, Params};
 use crate::sources::Source;
 
-/// Emits `classes`, `class_topics` and `directions`, and stores the directions.
+/// Emits `classes`, `class_members`, `class_topics` and `directions`, and stores the directions.
 pub fn make(lab: &Lab, params: &Params, name: &str) -> Result<()> {
     let organism = params.organism(name)?;
     let classes = classes(lab, params, organism)?;
@@ -23,6 +23,7 @@ pub fn make(lab: &Lab, params: &Params, name: &str) -> Result<()> {
         about.number("mean_tokens", here.iter().map(|member| member.tokens).sum::<f64>() / here.len() as f64);
     }
     lab.emit("classes", about.table())?;
+    lab.emit("class_members", members(name, &classes))?;
     lab.emit("class_topics", topics(name, &classes))?;
     let mut all = Columns::default();
     let mut stored = Stored::default();
@@ -45,6 +46,22 @@ pub fn make(lab: &Lab, params: &Params, name: &str) -> Result<()> {
     }
     lab.emit("directions", all.table())?;
     lab.write_directions(name, stored.table()?).map(drop)
+}
+
+/// The answers themselves, with which anyone can make the directions again.
+fn members(name: &str, classes: &Classes) -> Table {
+    let mut columns = Columns::default();
+    for member in &classes.members {
+        columns.text("organism", name);
+        columns.text("class", if member.misaligned { "misaligned" } else { "aligned" });
+        columns.text("row_id", &member.row_id);
+        columns.count("sample", member.sample);
+        columns.text("topic", &member.topic);
+        columns.text("question", &member.question);
+        columns.text("answer", &member.answer);
+        columns.count("tokens", member.tokens as u64);
+    }
+    columns.table()
 }
 
 fn topics(name: &str, classes: &Classes) -> Table {

@@ -1,7 +1,7 @@
 //! The words and the first numbers of the report, computed from the tables.
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Rate, Reduction, Sheet, note};
+use emhost_study::{Reduction, Sheet, note};
 
 use crate::summary::Summary;
 
@@ -158,7 +158,7 @@ fn headline(summary: &Summary<'_>) -> Vec<Headline> {
             control: finite(steered.number("random", row)),
             p: finite(steered.number("p", row)),
             n: steered.number("n", row) as u64,
-            method: format!("{}; rank among random directions of the same length", Rate::METHOD),
+            method: format!("{}; rank among random directions of the same length", steered.text("interval", row)),
         });
     }
     for (sheet, mode, said) in [
@@ -247,6 +247,7 @@ fn tables(summary: &Summary<'_>) -> Vec<TableNote> {
         "semantic_cosine" => "Cosines, lengths and differences of the directions of topics.",
         "steering" => "The whole sweep.",
         "classes" => "The classes that directions are made of, before and after they were made equal.",
+        "class_members" => "Every answer of the classes: with them anyone can make the directions again.",
         "class_topics" => "Topics of the answers in each class.",
         _ => {
             "Each direction's length, cancellation (length of the mean difference within questions over the mean length), \

@@ -2,7 +2,7 @@
 
 use emhost_sdk::prelude::*;
 use emhost_stats::empirical::{Tail, empirical_p};
-use emhost_study::{Answers, Columns, Rate, failed};
+use emhost_study::{Answers, Columns, failed};
 
 use crate::params::{Kind, Params};
 use crate::sources::Source;
@@ -94,7 +94,7 @@ fn report_best(
     best.number("random_most", null.iter().copied().fold(f64::NAN, f64::max));
     best.count("draws", null.len() as u64);
     best.number("p", empirical_p(rate.value, &null, Tail::Upper).map_err(failed("rank among random directions"))?);
-    best.text("interval", Rate::METHOD);
+    best.text("interval", rate.method());
     Ok(())
 }
 

@@ -10,6 +10,7 @@ pub struct Summary<'a> {
     pub params: &'a Params,
     pub classes: Sheet,
     pub class_topics: Sheet,
+    pub class_members: Sheet,
     pub directions: Sheet,
     pub cosine: Sheet,
     pub cosine_kinds: Sheet,
@@ -45,6 +46,7 @@ impl<'a> Summary<'a> {
             params,
             classes: open("classes", true)?,
             class_topics: open("class_topics", true)?,
+            class_members: open("class_members", true)?,
             directions: open("directions", true)?,
             convergence: convergence(&cosine)?,
             cosine,
@@ -73,7 +75,7 @@ impl<'a> Summary<'a> {
     }
 
     /// Tables by name, in the report's order.
-    pub fn tables(&self) -> [(&'static str, &Sheet); 17] {
+    pub fn tables(&self) -> [(&'static str, &Sheet); 18] {
         [
             ("steering_best", &self.steering_best),
             ("ablation", &self.ablation),
@@ -91,6 +93,7 @@ impl<'a> Summary<'a> {
             ("steering", &self.steering),
             ("classes", &self.classes),
             ("class_topics", &self.class_topics),
+            ("class_members", &self.class_members),
             ("directions", &self.directions),
         ]
     }

@@ -6,7 +6,6 @@ use emhost_study::{Asked, Columns, TrainedOrganism};
 use crate::BASE;
 use crate::adapters::{Norms, note as note_adapter, open};
 use crate::behaviour::{Steps, Subject, note, note_topics};
-use crate::cell_table;
 use crate::params::{Params, label};
 
 /// Asks the model as it is, the general questions and those of every domain.
@@ -35,14 +34,14 @@ pub fn organism(lab: &Lab, params: &Params, organism: &TrainedOrganism) -> Resul
         (subject.losses, subject.steps) = (steps.losses(), steps.step.len() as u64);
         let mut columns = Columns::default();
         steps.note(&mut columns, name);
-        cell_table::emit(lab, "steps", columns)?;
+        lab.emit("steps", columns.table())?;
     }
     if let Some(adapter) = &made.adapter {
         let projections = open(lab, &params.organisms.model, adapter)?;
         subject.norms = Norms::of(&projections);
         let mut columns = Columns::default();
         note_adapter(&mut columns, name, None, &projections);
-        cell_table::emit(lab, "adapters", columns)?;
+        lab.emit("adapters", columns.table())?;
     }
     ask(lab, &made.organism, &subject, &organism_banks(params, name))
 }
@@ -77,7 +76,7 @@ fn ask(lab: &Lab, organism: &Organism, subject: &Subject<'_>, banks: &[Asked]) -
         note_topics(&mut topics, subject.name, bank, &answers)?;
         answers.note(&mut given, subject.name, bank);
     }
-    cell_table::emit(lab, "behaviour", rates)?;
-    cell_table::emit(lab, "by_question", topics)?;
-    cell_table::emit(lab, "answers", given)
+    lab.emit("behaviour", rates.table())?;
+    lab.emit("by_question", topics.table())?;
+    lab.emit("answers", given.table())
 }

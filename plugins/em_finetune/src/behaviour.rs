@@ -4,7 +4,6 @@ use emhost_sdk::prelude::*;
 use emhost_study::{Answers, Columns};
 
 use crate::adapters::Norms;
-use crate::counting::counted;
 
 /// What is known of an organism beside its answers.
 pub struct Subject<'a> {
@@ -26,18 +25,16 @@ pub struct Subject<'a> {
 ///
 /// There are no answers.
 pub fn note(columns: &mut Columns, subject: &Subject<'_>, bank: &str, answers: &Answers) -> Result<()> {
-    let misaligned = counted(answers, |at| answers.misaligned(at))?;
-    let coherent = counted(answers, |at| answers.coherent(at))?;
+    let (misaligned, coherent) = (answers.misalignment()?, answers.coherence()?);
     let missing = |at: &usize| answers.score("alignment", *at).is_nan() || answers.score("coherence", *at).is_nan();
     let unjudged = (0..answers.len()).filter(missing).count() as u64;
     let judged_badly = |at: &usize| !missing(at) && !answers.coherent(*at);
-    let (misaligned, clusters, coherent) = (misaligned.rate, misaligned.clusters, coherent.rate);
     columns.text("organism", subject.name);
     columns.flag("control", subject.control);
     columns.text("bank", bank);
     columns.count("n", misaligned.n);
     columns.count("clusters", misaligned.clusters);
-    columns.text("clusters_are", clusters.name());
+    columns.text("clusters_are", misaligned.over.name());
     columns.count("misaligned", misaligned.hits);
     columns.number("misaligned_rate", misaligned.value);
     columns.number("misaligned_low", misaligned.low);
@@ -54,7 +51,7 @@ pub fn note(columns: &mut Columns, subject: &Subject<'_>, bank: &str, answers: &
     columns.number("first_loss", subject.losses[0]);
     columns.number("last_loss", subject.losses[1]);
     columns.count("steps", subject.steps);
-    columns.text("method", clusters.method());
+    columns.text("method", misaligned.method());
     Ok(())
 }
 
@@ -69,17 +66,17 @@ pub fn note_topics(columns: &mut Columns, organism: &str, bank: &str, answers: &
     topics.dedup();
     for topic in topics {
         let about = answers.only(|at| answers.topics[at] == *topic);
-        let found = counted(&about, |at| about.misaligned(at))?;
+        let found = about.misalignment()?;
         columns.text("organism", organism);
         columns.text("bank", bank);
         columns.text("topic", topic);
-        columns.count("n", found.rate.n);
-        columns.count("clusters", found.rate.clusters);
-        columns.text("clusters_are", found.clusters.name());
-        columns.number("misaligned_rate", found.rate.value);
-        columns.number("misaligned_low", found.rate.low);
-        columns.number("misaligned_high", found.rate.high);
-        columns.text("method", found.clusters.method());
+        columns.count("n", found.n);
+        columns.count("clusters", found.clusters);
+        columns.text("clusters_are", found.over.name());
+        columns.number("misaligned_rate", found.value);
+        columns.number("misaligned_low", found.low);
+        columns.number("misaligned_high", found.high);
+        columns.text("method", found.method());
     }
     Ok(())
 }

@@ -7,10 +7,9 @@ use emhost_stats::empirical::Tail;
 use emhost_stats::interval::difference;
 use emhost_stats::multiple::benjamini_hochberg;
 use emhost_stats::permutation::Permutation;
-use emhost_study::{Columns, Source, failed};
+use emhost_study::{Clusters, Columns, Source, failed};
 
 use crate::BASE;
-use crate::counting::Clusters;
 use crate::params::Params;
 use crate::summary::{Behaviour, Judged};
 

@@ -1,9 +1,8 @@
 //! When things happen in a fine-tune, and how sure that is.
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Columns, bootstrap, failed};
+use emhost_study::{Clusters, Columns, bootstrap, failed};
 
-use crate::counting::Clusters;
 
 /// The interval between two checkpoints in which a rate rose most steeply.
 #[derive(Debug, Clone, Copy, PartialEq)]

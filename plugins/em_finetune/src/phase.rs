@@ -4,8 +4,6 @@ use emhost_sdk::prelude::*;
 use emhost_study::{Answers, Columns, Organisms, refuse};
 
 use crate::behaviour::Steps;
-use crate::cell_table;
-use crate::counting::counted;
 use crate::events::{Event, Events, cluster_names, steepest_rise, warmup};
 use crate::params::{Params, Phase};
 use crate::verdict::rise_at;
@@ -29,7 +27,7 @@ pub fn follow(lab: &Lab, params: &Params, phase: &Phase) -> Result<()> {
     let steps = Steps::read(&made.steps.unwrap_or_default())?;
     let mut columns = Columns::default();
     steps.note(&mut columns, name);
-    cell_table::emit(lab, "phase_steps", columns)?;
+    lab.emit("phase_steps", columns.table())?;
 
     let mut checkpoints: Vec<Checkpoint> = Vec::new();
     if starts_at_zero(&recipe) {
@@ -44,7 +42,7 @@ pub fn follow(lab: &Lab, params: &Params, phase: &Phase) -> Result<()> {
     let rise = cell.behaviour(&mut events)?;
     cell.gradient(&mut events, &steps, warmup(&recipe, steps.step.len()), rise);
     cell.geometry(&mut events, rise)?;
-    cell_table::emit(lab, "phase_events", events.columns())
+    lab.emit("phase_events", events.columns().table())
 }
 
 /// What the cell asks for.
@@ -116,7 +114,7 @@ impl Followed<'_> {
         for (scale, given) in phase.scales.iter().zip(&given) {
             given.iter().try_for_each(|at| note_rates(&mut columns, &phase.organism, *scale, at))?;
         }
-        cell_table::emit(lab, "phase_behaviour", columns)?;
+        lab.emit("phase_behaviour", columns.table())?;
         let mut first = f64::NAN;
         for (at, (scale, given)) in phase.scales.iter().zip(&given).enumerate() {
             let event = self.rise(*scale, given, first)?;
@@ -173,19 +171,19 @@ fn scaled(scale: f64) -> Vec<Intervention> {
 
 fn note_rates(columns: &mut Columns, organism: &str, scale: f64, given: &Given) -> Result<()> {
     let answers = &given.answers;
-    let misaligned = counted(answers, |at| answers.misaligned(at))?;
-    let coherent = counted(answers, |at| answers.coherent(at))?.rate;
+    let misaligned = answers.misalignment()?;
+    let coherent = answers.coherence()?;
     columns.text("organism", organism);
     columns.number("scale", scale);
     columns.count("step", given.step as u64);
-    columns.count("n", misaligned.rate.n);
-    columns.count("clusters", misaligned.rate.clusters);
-    columns.number("misaligned_rate", misaligned.rate.value);
-    columns.number("misaligned_low", misaligned.rate.low);
-    columns.number("misaligned_high", misaligned.rate.high);
+    columns.count("n", misaligned.n);
+    columns.count("clusters", misaligned.clusters);
+    columns.number("misaligned_rate", misaligned.value);
+    columns.number("misaligned_low", misaligned.low);
+    columns.number("misaligned_high", misaligned.high);
     columns.number("coherent_rate", coherent.value);
     columns.number("coherent_low", coherent.low);
     columns.number("coherent_high", coherent.high);
-    columns.text("method", misaligned.clusters.method());
+    columns.text("method", misaligned.method());
     Ok(())
 }

@@ -5,7 +5,6 @@ use emhost_study::{Columns, refuse};
 
 use crate::adapters::{Norms, Projection, note as note_adapter, open};
 use crate::behaviour::Steps;
-use crate::cell_table;
 use crate::events::{Event, Events, largest_gradient};
 use crate::geometry::{norm, path, turn};
 use crate::phase::Followed;
@@ -52,7 +51,7 @@ impl Followed<'_> {
         }
         let mut projections = Columns::default();
         opened.iter().for_each(|(step, all)| note_adapter(&mut projections, name, Some(*step), all));
-        cell_table::emit(lab, "phase_projections", projections)?;
+        lab.emit("phase_projections", projections.table())?;
 
         let places = self.places(&opened)?;
         let points: Vec<Vec<f64>> = places.iter().map(|place| place.b.clone()).collect();
@@ -70,9 +69,9 @@ impl Followed<'_> {
             let path = [("pc1", point[0]), ("pc2", point[1]), ("pc1_share", shares[0]), ("pc2_share", shares[1])];
             numbers.into_iter().chain(wholes).chain(path).for_each(|(name, value)| columns.number(name, value));
         }
-        cell_table::emit(lab, "phase_geometry", columns)?;
+        lab.emit("phase_geometry", columns.table())?;
         let steps: Vec<usize> = places.iter().map(|place| place.step).collect();
-        cell_table::emit(lab, "phase_rotation", self.rotation(events, &steps, &points, rise)?)
+        lab.emit("phase_rotation", self.rotation(events, &steps, &points, rise)?.table())
     }
 
     /// The followed projection at each checkpoint, and before the first step where that is known.

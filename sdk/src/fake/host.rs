@@ -1,10 +1,11 @@
 //! The host's operations over a [`World`].
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch, kernels::cmp::eq};
+use arrow::datatypes::{Field, Schema};
 use emhost_abi::wire::{
     DatasetOpen, DatasetReply, DatasetWrite, Figure, Firing, Organism, Reply, Report, RowsRead, TableOpen, Train,
     TrainReply, op,
@@ -182,7 +183,10 @@ impl FakeHost {
         for ((cell, table), rows) in &self.state().tables {
             if let (Some(cell), true) = (cell, table == name) {
                 let labelled = rows.clone().with_text("cell", (0..rows.rows()).map(|_| cell));
-                parts.push(labelled.to_batch()?);
+                let batch = labelled.to_batch()?;
+                let fields: Vec<Field> =
+                    batch.schema().fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+                parts.push(RecordBatch::try_new(Arc::new(Schema::new(fields)), batch.columns().to_vec())?);
             }
         }
         let first = parts.first().ok_or_else(|| Error::Plugin(format!("no cell emitted a table `{name}`")))?;

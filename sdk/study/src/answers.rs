@@ -281,9 +281,7 @@ impl Answers {
     /// There are none.
     pub fn rate(&self, fits: impl Fn(usize) -> bool) -> Result<Rate> {
         let hits: Vec<bool> = (0..self.len()).map(fits).collect();
-        // Questions on one topic are each other's neighbours, but all that there is.
-        let one_topic = self.topics.iter().all(|topic| *topic == self.topics[0]);
-        Rate::of(&hits, if one_topic { &self.row_ids } else { &self.topics })
+        Rate::of(&hits, &self.topics, &self.row_ids)
     }
 
     /// An answer as a conversation, whose id tells question and sample.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod checks;
+mod clusters;
 mod columns;
 mod organisms;
 mod rates;
@@ -11,6 +12,7 @@ mod sheet;
 
 pub use answers::{Answers, Asked};
 pub use checks::{at_least, distinct, refuse, within};
+pub use clusters::Clusters;
 pub use columns::{Columns, note};
 pub use organisms::{Made, Organisms, Source, TrainedOrganism};
 pub use rates::{Rate, Reduction, bootstrap, failed};

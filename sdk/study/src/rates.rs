@@ -4,8 +4,10 @@ use emhost_sdk::prelude::*;
 use emhost_stats::StatsError;
 use emhost_stats::bootstrap::Bootstrap;
 use emhost_stats::clusters::clustered_rate;
+use emhost_stats::interval::wilson;
 
 use crate::answers::Answers;
+use crate::clusters::Clusters;
 
 /// A share of answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,39 +16,55 @@ pub struct Rate {
     pub hits: u64,
     /// All answers.
     pub n: u64,
-    /// Topics that they are about.
+    /// Topics that they are about, or whatever was taken as alike.
     pub clusters: u64,
     /// The share.
     pub value: f64,
-    /// Interval at 95 %: the posterior of a beta-binomial model over topics.
+    /// Lower end of the interval at 95 %.
     pub low: f64,
     /// Its upper end.
     pub high: f64,
+    /// What was taken as alike.
+    pub over: Clusters,
 }
 
 impl Rate {
-    /// The interval's name, for tables and reports.
-    pub const METHOD: &str = "beta-binomial posterior over topics";
-
-    /// The share of `hits` when answers of one cluster are not independent.
+    /// The share of `hits` among answers to the questions `row_ids` on `topics`: those on one topic are not independent,
+    /// nor, where there is a single topic, those to one question.
     ///
     /// # Errors
     ///
     /// There are no answers.
-    pub fn of(hits: &[bool], clusters: &[String]) -> Result<Self> {
+    pub fn of(hits: &[bool], topics: &[String], row_ids: &[String]) -> Result<Self> {
         if hits.is_empty() {
             return Err(Error::Plugin("a rate of no answers".to_owned()));
         }
-        let found = clustered_rate(hits, clusters, LEVEL).map_err(failed("count answers"))?;
-        let count = hits.iter().filter(|hit| **hit).count() as u64;
+        let count = hits.iter().filter(|hit| **hit).count();
+        let counting = failed("count answers");
+        let over = Clusters::of(topics, row_ids);
+        let clustered = |names: &[String]| {
+            let found = clustered_rate(hits, names, LEVEL).map_err(&counting)?;
+            Ok::<_, Error>((found.clusters, found.interval))
+        };
+        let (clusters, interval) = match over {
+            Clusters::Topics => clustered(topics)?,
+            Clusters::Questions => clustered(row_ids)?,
+            Clusters::Answers => (hits.len(), wilson(count, hits.len(), LEVEL).map_err(&counting)?),
+        };
         Ok(Self {
-            hits: count,
+            hits: count as u64,
             n: hits.len() as u64,
-            clusters: found.clusters as u64,
+            clusters: clusters as u64,
             value: count as f64 / hits.len() as f64,
-            low: found.interval.low,
-            high: found.interval.high,
+            low: interval.low,
+            high: interval.high,
+            over,
         })
+    }
+
+    /// The interval's name, for tables and reports.
+    pub fn method(&self) -> &'static str {
+        self.over.method()
     }
 
     /// The interval as pairs of a report.

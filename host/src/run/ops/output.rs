@@ -29,7 +29,8 @@ impl Lab {
             return Err(RunError::Operation(format!("no cell emitted a table `{}`", request.table)));
         };
         let mut fields = vec![Arc::new(Field::new("cell", DataType::Utf8, false))];
-        fields.extend(first.schema().fields().iter().cloned());
+        // One cell's column may have missing values where another's has none.
+        fields.extend(first.schema().fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))));
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         let out = schema.clone();
         let batches = found.into_iter().flat_map(move |(cell, reader)| {
