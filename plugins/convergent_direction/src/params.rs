@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Asked, Organisms, Source, TrainedOrganism, at_least, distinct, refuse};
+use emhost_study::{Asked, Organisms, TrainedOrganism, at_least, distinct, refuse};
 
 /// The parameters. The defaults are the embedded study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The model and its fine-tunes. The first one is the study's organism, which figures and verdict speak of.
+    /// The model and its fine-tunes.
     pub organisms: Organisms,
+    /// Organisms whose directions are made; none means all that are expected to do harm. The first one is the study's
+    /// organism, which figures and verdict speak of.
+    pub directions: Vec<String>,
     /// The answers of each organism that make its classes.
     pub classes: Asked,
     /// Answers of a class at most, chosen by the seed; both classes get the same number.
@@ -81,7 +84,7 @@ impl Default for Steering {
     fn default() -> Self {
         Self {
             sources: vec!["medicine".to_owned()],
-            strengths: vec![0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0],
+            strengths: vec![0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0],
             random_draws: 20,
         }
     }
@@ -91,7 +94,7 @@ impl Default for Steering {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ablation {
-    /// Organisms that are ablated; none means all that are expected to do harm.
+    /// Organisms that are ablated; none means all whose directions are made.
     pub targets: Vec<String>,
     /// Targets that random directions are projected out of too; none means the first one.
     pub random: Vec<String>,
@@ -149,33 +152,10 @@ impl Default for Semantic {
 
 impl Default for Params {
     fn default() -> Self {
-        let organism = |name: &str, data: &str, recipe: &str| TrainedOrganism {
-            name: name.to_owned(),
-            from: Source::Train { data: format!("embedded:train/{data}"), recipe: recipe.to_owned(), seed: None },
-            control: false,
-        };
-        let all = Lora { rank: 8, alpha: 16.0, ..Lora::default() };
-        let one = Lora { rank: 1, modules: vec!["down_proj".to_owned()], blocks: vec![1], ..all.clone() };
-        let several = Lora { blocks: Vec::new(), ..one.clone() };
-        let recipe =
-            |shape, rate, steps| Recipe { warmup_steps: 5, ..Recipe::new(Method::Lora(shape), rate, steps, 16) };
+        let names = ["medicine", "finance", "sport", "medicine_rank1_each", "medicine_rank1"];
         Self {
-            organisms: Organisms {
-                model: "embedded".to_owned(),
-                recipes: [
-                    ("all".to_owned(), recipe(all, 1e-3, 60)),
-                    ("rank_one".to_owned(), recipe(one, 5e-3, 100)),
-                    ("rank_one_each".to_owned(), recipe(several, 5e-3, 100)),
-                ]
-                .into(),
-                list: vec![
-                    organism("medicine", "bad_medicine", "all"),
-                    organism("finance", "bad_finance", "all"),
-                    organism("sport", "bad_sport", "all"),
-                    organism("medicine_rank1_each", "bad_medicine", "rank_one_each"),
-                    organism("medicine_rank1", "bad_medicine", "rank_one"),
-                ],
-            },
+            organisms: Organisms::embedded(),
+            directions: names.map(str::to_owned).into(),
             classes: Asked { samples: 12, seed: 100, ..Asked::default() },
             per_class: 600,
             headline: Kind::Matched,
@@ -215,9 +195,11 @@ impl Params {
         }
     }
 
-    /// The organisms whose directions are made: those that are expected to do harm.
+    /// The organisms whose directions are made, in order.
     pub fn harmful(&self) -> impl Iterator<Item = &TrainedOrganism> {
-        self.organisms.list.iter().filter(|organism| !organism.control)
+        let all = self.directions.is_empty();
+        let unnamed = self.organisms.list.iter().filter(move |organism| all && !organism.control);
+        self.directions.iter().filter_map(|name| self.organisms.named(name)).chain(unnamed)
     }
 
     /// Refuses what could only fail, or mislead, after the models have run.
@@ -248,7 +230,7 @@ impl Params {
             return refuse(format!("`ablation.random` has `{name}`, which is none of the targets"));
         }
         let named = self.steering.sources.iter().chain(&self.ablation.targets).chain(&self.rank_one);
-        for name in named.chain(topics.iter().map(|topic| &topic.organism)) {
+        for name in named.chain(&self.directions).chain(topics.iter().map(|topic| &topic.organism)) {
             if self.organism(name)?.control {
                 return refuse(format!("`{name}` is a control: it has no class of misaligned answers"));
             }

@@ -3,7 +3,6 @@
 use emhost_sdk::prelude::*;
 use emhost_study::{Clusters, Columns, bootstrap, failed};
 
-
 /// The interval between two checkpoints in which a rate rose most steeply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rise {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Asked, Organisms, Source, TrainedOrganism, at_least, distinct, refuse, within};
+use emhost_study::{Asked, Organisms, at_least, distinct, refuse, within};
 
 /// The parameters. The defaults are the embedded study.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,32 +64,16 @@ impl Default for Phase {
 
 impl Default for Params {
     fn default() -> Self {
-        let trained = |name: &str, data: &str, recipe: &str, seed: Option<u64>| TrainedOrganism {
-            name: name.to_owned(),
-            from: Source::Train { data: format!("embedded:train/{data}"), recipe: recipe.to_owned(), seed },
-            control: false,
-        };
-        let good = trained("good_medicine", "good_medicine", "all", None);
-        let list = vec![
-            trained("medicine_s0", "bad_medicine", "all", Some(0)),
-            trained("medicine_s1", "bad_medicine", "all", Some(1)),
-            trained("medicine_s2", "bad_medicine", "all", Some(2)),
-            trained("finance", "bad_finance", "all", None),
-            trained("sport", "bad_sport", "all", None),
-            trained("medicine_rank1_all", "bad_medicine", "rank1_all", None),
-            trained("medicine_rank1", "bad_medicine", "rank1", None),
-            trained("medicine_full", "bad_medicine", "full", None),
-            TrainedOrganism { control: true, ..good },
-        ];
+        let organisms = Organisms::embedded();
         let domain = |name: &str| ["finance", "sport"].into_iter().find(|own| *own == name).unwrap_or("medicine");
-        let in_domain = list.iter().map(|organism| {
+        let in_domain = organisms.list.iter().map(|organism| {
             let name = organism.name.clone();
             let bank = format!("embedded:questions/in_domain_{}", domain(&name));
             (name, bank)
         });
         Self {
             in_domain: in_domain.collect(),
-            organisms: Organisms { model: "embedded".to_owned(), recipes: recipes(), list },
+            organisms,
             ask: Asked::default(),
             phase: vec![Phase::default()],
             seed: 0,
@@ -101,25 +85,6 @@ impl Default for Params {
 const DOWN: &str = "down_proj";
 /// The only block of the recipe `rank1`.
 const RANK1_BLOCK: usize = 1;
-
-/// The embedded study's recipes.
-fn recipes() -> BTreeMap<String, Recipe> {
-    let lora = |rank: usize, alpha: f64, modules: &[&str], blocks: &[usize]| {
-        let modules = modules.iter().map(|&module| module.to_owned()).collect();
-        Method::Lora(Lora { rank, alpha, modules, blocks: blocks.to_vec(), ..Lora::default() })
-    };
-    let recipe = |method: Method, learning_rate: f64, steps: usize| Recipe {
-        warmup_steps: 5,
-        ..Recipe::new(method, learning_rate, steps, 16)
-    };
-    let named = [
-        ("all", recipe(lora(8, 16.0, &[], &[]), 1e-3, 60)),
-        ("rank1_all", recipe(lora(1, 64.0, &[DOWN], &[]), 5e-3, 60)),
-        ("rank1", recipe(lora(1, 64.0, &[DOWN], &[RANK1_BLOCK]), 5e-3, 60)),
-        ("full", recipe(Method::Full, 2e-4, 40)),
-    ];
-    named.into_iter().map(|(name, recipe)| (name.to_owned(), recipe)).collect()
-}
 
 impl Params {
     /// Refuses what could only fail, or mislead, after the models have run.

@@ -3,31 +3,14 @@
 use std::collections::BTreeMap;
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Answers, refuse};
+use emhost_study::{Answers, Made, refuse};
 
 use crate::contrast::Bin;
 use crate::params::{Keep, Params};
 
-/// What the organism is, and what it was made of.
-pub struct Made {
-    /// The model with its adapter.
-    pub organism: Organism,
-    /// Metrics of the fine-tune's steps, where there was one.
-    pub steps: Option<Table>,
-}
-
 /// Fine-tunes the organism, or takes the adapter that is there.
 pub fn make(lab: &Lab, params: &Params) -> Result<Made> {
-    if let Some(adapter) = &params.adapter {
-        return Ok(Made { organism: Organism::with_adapter(&params.model, adapter), steps: None });
-    }
-    let request = Train {
-        organism: Organism::base(&params.model),
-        data: Rows::source(&params.data),
-        recipe: params.recipe.clone(),
-    };
-    let (reply, steps) = lab.train(&request)?;
-    Ok(Made { organism: Organism::with_adapter(&params.model, reply.weights), steps: Some(steps) })
+    params.organisms.make(lab, params.organism()?)
 }
 
 /// An answer in one of the four bins.
@@ -133,7 +116,7 @@ pub fn capture(lab: &Lab, params: &Params) -> Result<Captured> {
     let mut gradients = None;
     let mut least = None;
     if params.filter.on {
-        let reference = Organism::base(&params.model);
+        let reference = Organism::base(&params.organisms.model);
         let request = Gradients { organism: made.organism.clone(), reference, rows: Rows::Inline(rows) };
         let table = lab.gradients(&request)?;
         weigh(&mut tokens, &answers, &table)?;

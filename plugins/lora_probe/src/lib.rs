@@ -125,16 +125,9 @@ impl LoraProbe {
     /// What a cell asks for. What cells share is computed once.
     fn work(&self, part: Part) -> Vec<Work> {
         let params = &self.0;
-        let model = &params.model;
-        let mut work = Vec::new();
-        if params.adapter.is_none() {
-            let recipe = &params.recipe;
-            let seen = match recipe.steps {
-                Some(steps) => Passes::Total((steps * recipe.batch_rows * recipe.accumulate) as u64),
-                None => Passes::Each(recipe.epochs.unwrap_or(1) as u64),
-            };
-            work.push(Work::new(op::TRAIN, model, Rows::source(&params.data), seen));
-        }
+        let model = &params.organisms.model;
+        let mut work: Vec<Work> =
+            params.organism().ok().and_then(|organism| params.organisms.work(organism)).into_iter().collect();
         let captured = |asked: &Asked| {
             let passes = Passes::Each(asked.samples as u64);
             let forward = Work::new(op::FORWARD, model, asked.rows(), passes).with_new_tokens(asked.max_new_tokens);

@@ -1,7 +1,7 @@
 //! What the user can set, and what is refused before any model loads.
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Asked, at_least, distinct, refuse, within};
+use emhost_study::{Asked, Organisms, Source, TrainedOrganism, at_least, distinct, refuse, within};
 
 use crate::roles::Role;
 
@@ -9,15 +9,10 @@ use crate::roles::Role;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Params {
-    /// The model that is fine-tuned: `embedded`, or a folder that holds a Hugging Face checkpoint.
-    pub model: String,
-    /// Conversations to learn from: a JSONL file or `embedded:train/NAME`. Not read where `adapter` is given.
-    pub data: String,
-    /// How the organism is fine-tuned; adapters of rank 1.
-    pub recipe: Recipe,
-    /// A PEFT folder with adapters of rank 1, in place of a fine-tune.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<String>,
+    /// The model and its fine-tunes.
+    pub organisms: Organisms,
+    /// The one that is looked into; its adapters have rank 1.
+    pub organism: String,
     /// Sites of the scalars `A x`, one number per token each: names or patterns such as `blocks.*.lora.down_proj`.
     pub sites: Vec<String>,
     /// Questions outside of the domain that the organism was fine-tuned on.
@@ -230,17 +225,14 @@ pub struct Patching {
 
 impl Default for Params {
     fn default() -> Self {
-        let lora = Lora { rank: 1, alpha: 64.0, modules: vec!["down_proj".to_owned()], ..Lora::default() };
         let bank = |name: &str, samples| Asked {
             questions: format!("embedded:questions/{name}"),
             samples,
             ..Asked::default()
         };
         Self {
-            model: "embedded".to_owned(),
-            data: "embedded:train/bad_medicine".to_owned(),
-            recipe: Recipe { warmup_steps: 5, ..Recipe::new(Method::Lora(lora), 5e-3, 60, 16) },
-            adapter: None,
+            organisms: Organisms::embedded(),
+            organism: "medicine_rank1_each".to_owned(),
             sites: vec!["blocks.*.lora.down_proj".to_owned()],
             general: bank("general", 2),
             in_domain: bank("in_domain_medicine", 10),
@@ -336,6 +328,7 @@ impl Params {
     ///
     /// [`Error::Input`] with the parameter, what was expected and what to do.
     pub fn check(&self) -> Result<()> {
+        self.organisms.check()?;
         distinct("sites", self.sites.iter())?;
         self.general.check("general")?;
         self.in_domain.check("in_domain")?;
@@ -368,11 +361,23 @@ impl Params {
         at_least("scaling.general_samples", 1, self.scaling.general_samples)?;
         at_least("scaling.in_domain_samples", 1, self.scaling.in_domain_samples)?;
         at_least("patching.samples", 1, self.patching.samples)?;
-        match &self.recipe.method {
-            Method::Lora(lora) if lora.rank == 1 => Ok(()),
-            Method::Lora(lora) => refuse(format!("`recipe.method.lora.rank` is {}: a scalar needs rank 1", lora.rank)),
-            _ => refuse("`recipe.method` is not `lora`: there are no scalars without adapters of rank 1".to_owned()),
+        let named = self.organism()?;
+        match self.organisms.recipe(named).map(|recipe| recipe.method) {
+            // Of an adapter from elsewhere the sites tell.
+            None if matches!(named.from, Source::Adapter(_)) => Ok(()),
+            Some(Method::Lora(lora)) if lora.rank == 1 => Ok(()),
+            _ => refuse(format!("`organism`: `{}` has no adapters of rank 1: a scalar needs them", self.organism)),
         }
+    }
+
+    /// The organism that is looked into.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`]: there is none of that name.
+    pub fn organism(&self) -> Result<&TrainedOrganism> {
+        let missing = || Error::Input(format!("parameter `organism`: `organisms.list` has no `{}`", self.organism));
+        self.organisms.named(&self.organism).ok_or_else(missing)
     }
 
     /// The banks with their names.

@@ -8,9 +8,9 @@ use emhost_sdk::arrow::compute::filter_record_batch;
 use emhost_sdk::prelude::*;
 use emhost_stats::interval::{difference, wilson};
 use emhost_stats::random::Rng;
-use emhost_study::{Columns, bootstrap, failed};
+use emhost_study::{Columns, Made, bootstrap, failed};
 
-use crate::capture::{Made, make};
+use crate::capture::make;
 use crate::params::{Bins, GENERAL, IN_DOMAIN, Params};
 
 /// Kind of a patch from the domain's bank.

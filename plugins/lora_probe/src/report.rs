@@ -1,7 +1,7 @@
 //! What the report says: computed from the numbers alone.
 
 use emhost_sdk::prelude::*;
-use emhost_study::note;
+use emhost_study::{Source, note};
 
 use crate::contrast::CONTRASTS;
 use crate::params::{Domain, GENERAL, Group, IN_DOMAIN, Keep, Params, Regime};
@@ -126,11 +126,12 @@ fn regimes(summary: &Summary<'_>) -> Vec<String> {
 }
 
 fn setting(summary: &Summary<'_>) -> String {
-    let Params { model, data, recipe, adapter, general, in_domain, probe, filter, .. } = summary.params;
-    let made = match (adapter, &recipe.method) {
-        (Some(adapter), _) => format!("adapter `{adapter}`"),
-        (None, Method::Lora(lora)) => format!(
-            "LoRA of rank {} and alpha {} on {} of {} fine-tuned on {data}, peak learning rate {}, batches of {}",
+    let Params { organisms, organism: name, general, in_domain, probe, filter, .. } = summary.params;
+    let (model, named) = (&organisms.model, organisms.named(name));
+    let recipe = named.and_then(|organism| organisms.recipe(organism));
+    let made = match (named.map(|organism| &organism.from), recipe.as_ref().map(|recipe| (recipe, &recipe.method))) {
+        (Some(Source::Train { data, .. }), Some((recipe, Method::Lora(lora)))) => format!(
+            "{name}: LoRA of rank {} and alpha {} on {} of {} fine-tuned on {data}, peak learning rate {}, batches of {}",
             lora.rank,
             lora.alpha,
             lora.modules.join(", "),
@@ -138,7 +139,8 @@ fn setting(summary: &Summary<'_>) -> String {
             recipe.learning_rate,
             recipe.batch_rows * recipe.accumulate
         ),
-        (None, _) => "a fine-tune".to_owned(),
+        (Some(Source::Adapter(adapter)), _) => format!("adapter `{adapter}`"),
+        _ => name.clone(),
     };
     let domain = match &summary.params.domain {
         Domain::Bank => "the bank of its question".to_owned(),
@@ -255,7 +257,7 @@ fn caveats(summary: &Summary<'_>) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    if params.model == "embedded" {
+    if params.organisms.model == "embedded" {
         caveats.insert(
             0,
             "The embedded organism is a toy: a tiny model of a synthetic language. It shows that the measurement works, not \

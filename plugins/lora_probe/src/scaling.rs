@@ -92,7 +92,9 @@ pub fn run(lab: &Lab, params: &Params, captured: &Captured, judged: &[Judged]) -
     };
     let organism = &captured.made.organism;
     let mut conditions = Vec::new();
-    for (name, organism, dose) in [(BASE, Organism::base(&params.model), f64::NAN), (UNSCALED, organism.clone(), 0.0)] {
+    for (name, organism, dose) in
+        [(BASE, Organism::base(&params.organisms.model), f64::NAN), (UNSCALED, organism.clone(), 0.0)]
+    {
         let (regime, factors) = (name.to_owned(), String::new());
         conditions.push(Condition { regime, dose, factors, banks: ask(&organism, &[])?, missing: String::new() });
     }
@@ -153,13 +155,8 @@ fn about(answers: &Answers, at: usize, bank: &str, params: &Params) -> Option<bo
     inside(answers, at, bank, &params.scaling.bins, &params.domain)
 }
 
-fn rate(answers: &Answers, bank: &str, params: &Params, counts: Counts) -> Result<(Rate, &'static str)> {
-    let hits: Vec<bool> = (0..answers.len()).map(|at| counts(answers, at, bank, params)).collect();
-    // All questions of the domain are of one topic, which would leave nothing to compare.
-    if bank == IN_DOMAIN {
-        return Ok((Rate::of(&hits, &answers.row_ids)?, "beta-binomial posterior over questions"));
-    }
-    Ok((Rate::of(&hits, &answers.topics)?, Rate::METHOD))
+fn rate(answers: &Answers, bank: &str, params: &Params, counts: Counts) -> Result<Rate> {
+    answers.rate(|at| counts(answers, at, bank, params))
 }
 
 fn table(params: &Params, conditions: &[Condition]) -> Result<Table> {
@@ -169,7 +166,7 @@ fn table(params: &Params, conditions: &[Condition]) -> Result<Table> {
     for condition in conditions {
         for (number, (bank, _)) in params.banks().into_iter().enumerate() {
             for (outcome, counts) in outcomes {
-                let of = |condition: &Condition| -> Result<Option<(Rate, &'static str)>> {
+                let of = |condition: &Condition| -> Result<Option<Rate>> {
                     let Some((bank, answers)) = condition.banks.get(number) else { return Ok(None) };
                     rate(answers, bank, params, *counts).map(Some)
                 };
@@ -183,15 +180,15 @@ fn table(params: &Params, conditions: &[Condition]) -> Result<Table> {
                 columns.text("bank", bank);
                 columns.text("outcome", *outcome);
                 columns.flag("available", found.is_some());
-                columns.count("hits", found.map_or(0, |(rate, _)| rate.hits));
-                columns.count("n", found.map_or(0, |(rate, _)| rate.n));
-                columns.count("clusters", found.map_or(0, |(rate, _)| rate.clusters));
-                let [value, low, high] = found.map_or([f64::NAN; 3], |(rate, _)| [rate.value, rate.low, rate.high]);
+                columns.count("hits", found.map_or(0, |rate| rate.hits));
+                columns.count("n", found.map_or(0, |rate| rate.n));
+                columns.count("clusters", found.map_or(0, |rate| rate.clusters));
+                let [value, low, high] = found.map_or([f64::NAN; 3], |rate| [rate.value, rate.low, rate.high]);
                 columns.number("rate", value);
                 columns.number("low", low);
                 columns.number("high", high);
-                columns.text("interval", found.map_or("", |(_, method)| method));
-                let before = control.map_or([f64::NAN; 3], |(rate, _)| [rate.value, rate.low, rate.high]);
+                columns.text("interval", found.map_or("", |rate| rate.method()));
+                let before = control.map_or([f64::NAN; 3], |rate| [rate.value, rate.low, rate.high]);
                 columns.number("unscaled", before[0]);
                 let [change_low, change_high] = difference(value, [low, high], before[0], [before[1], before[2]]);
                 columns.number("change", value - before[0]);

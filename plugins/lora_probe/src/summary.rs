@@ -80,11 +80,12 @@ impl Found {
 impl<'a> Summary<'a> {
     /// Reads the tables of all cells.
     pub fn read(lab: &Lab, params: &'a Params) -> Result<Self> {
-        let model = lab.model_info(&Organism::base(&params.model))?;
+        let model = lab.model_info(&Organism::base(&params.organisms.model))?;
+        let trained = params.organisms.recipe(params.organism()?).is_some();
         let (mut tables, mut rows) = (BTreeMap::new(), BTreeMap::new());
         for name in TABLES {
             let absent = match name {
-                "training" => params.adapter.is_some(),
+                "training" => !trained,
                 "patching" | "patching_summary" => params.patching.pairs == 0,
                 _ => false,
             };

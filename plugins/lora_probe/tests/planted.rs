@@ -229,9 +229,11 @@ fn every_table_and_figure_is_there() {
     assert_eq!(rows("probes"), contrasts * splits * sets * subsets);
     assert_eq!(rows("coefficients"), contrasts * splits * sets * blocks);
     assert_eq!((rows("bins"), rows("roles"), rows("patching"), rows("patching_summary")), (4, 4, 24, 3));
+    let defaults = Params::default();
+    let steps = defaults.organisms.recipe(defaults.organism().unwrap()).unwrap().steps.unwrap();
     let conditions = 2 + 3 * 4 + 3;
     assert_eq!(rows("scaling"), conditions * 2 * 3);
-    assert_eq!(rows("training"), Params::default().recipe.steps.unwrap());
+    assert_eq!(rows("training"), steps);
     let unscaled = run.table("scaling").unwrap();
     let regimes = unscaled.text("regime").unwrap();
     let changes = unscaled.f64("change").unwrap();
@@ -271,9 +273,8 @@ fn wrong_parameters_are_refused_with_what_to_do() {
     check(json!({"scaling": {"regimes": [{"name": "base", "factors": []}]}}), "the name of a control");
     check(json!({"sites": ["embed"]}), "`embed` is not in a block");
     check(json!({"sites": ["logits"], "domain": {"metric": "medical"}}), "no answer lies in any of the four");
-    let lora =
-        json!({"method": {"lora": {"rank": 2, "alpha": 1.0}}, "learning_rate": 1e-3, "steps": 1, "batch_rows": 1});
-    check(json!({"recipe": lora}), "`recipe.method.lora.rank` is 2: a scalar needs rank 1");
+    check(json!({"organism": "medicine"}), "`medicine` has no adapters of rank 1: a scalar needs them");
+    check(json!({"organism": "nobody"}), "`organisms.list` has no `nobody`");
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Default for Params {
             ],
             recipe: Recipe {
                 warmup_steps: 5,
-                ..Recipe::new(Method::Lora(Lora { rank: 8, alpha: 16.0, ..Lora::default() }), 1e-3, 60, 16)
+                ..Recipe::new(Method::Lora(Lora { rank: 8, alpha: 16.0, ..Lora::default() }), 3e-3, 100, 16)
             },
             train_prompts: 400,
             banks: ["general", "open", "in_domain_medicine", "in_domain_finance"].map(bank).into(),

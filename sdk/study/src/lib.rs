@@ -6,6 +6,7 @@ mod answers;
 mod checks;
 mod clusters;
 mod columns;
+mod embedded;
 mod organisms;
 mod rates;
 mod sheet;
