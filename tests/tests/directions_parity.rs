@@ -50,7 +50,10 @@ fn run(folder: &Path, arguments: &[&str]) -> String {
 
 /// Mean activations of each answer by row, at each block.
 fn means(folder: &Path, blocks: usize) -> BTreeMap<String, Vec<Vec<f64>>> {
-    run(folder, &["capture", "--sites", "blocks.*.resid_post", "--positions", "answer", "--pool", "mean", "--out", "acts"]);
+    run(
+        folder,
+        &["capture", "--sites", "blocks.*.resid_post", "--positions", "answer", "--pool", "mean", "--out", "acts"],
+    );
     let mut found: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
     let sites: Vec<String> = (0..blocks).map(|block| format!("blocks.{block}.resid_post")).collect();
     for batch in Dataset::open(folder.join("acts")).unwrap().read(Part::Acts, &[], &BTreeMap::new()).unwrap() {
@@ -77,7 +80,8 @@ fn logprobs(folder: &Path, values: &Values, intervention: Option<(&str, &[f64])>
         arguments.extend(["--interventions", "edit.toml"]);
     }
     let said = run(folder, &arguments);
-    let totals = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["total"].as_f64().unwrap());
+    let totals =
+        said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["total"].as_f64().unwrap());
     totals.zip(&values.tokens).map(|(total, tokens)| total / tokens).collect()
 }
 
@@ -122,7 +126,11 @@ fn directions_projections_and_ablations_are_those_of_pytorch() {
     let added = format!("op = \"add\"\nsites = \"blocks.{}.resid_post\"\nscale = {:?}", values.block, values.scale);
     let edits = [
         ("untouched", None, &values.plain),
-        ("ablated", Some(("op = \"project_out\"\nsites = \"blocks.*.resid_post\"", vector.as_slice())), &values.ablated),
+        (
+            "ablated",
+            Some(("op = \"project_out\"\nsites = \"blocks.*.resid_post\"", vector.as_slice())),
+            &values.ablated,
+        ),
         ("steered", Some((added.as_str(), vector.as_slice())), &values.steered),
     ];
     let plain = per_token(&values.plain);

@@ -78,7 +78,7 @@ fn ask(prompt: &str) -> Ask {
 fn run(spec: Spec, caps: Caps, asks: &[Ask]) -> Result<Vec<Judgment>, JudgeError> {
     let store = tempfile::tempdir().unwrap();
     let opened = spec.open("fake".to_owned(), caps, &Device::Cpu, store.path())?;
-    judge_all(&*opened.judge, asks, store.path(), "a test", &mut |_| true).map(|(judgments, ..)| judgments)
+    judge_all(&*opened.judge, asks, Some(store.path()), "a test", &mut |_| true).map(|(judgments, ..)| judgments)
 }
 
 fn in_http_form(seconds: u64, form: &str) -> String {
@@ -379,7 +379,7 @@ fn what_failed_is_paid_for_in_the_next_session_too() {
         let caps = Caps { calls: Some(20), ..Caps::default() };
         let spec = spec(&endpoint.url, "endpoint_logprob", json!({}));
         let opened = spec.open("fake".to_owned(), caps, &Device::Cpu, store.path()).unwrap();
-        let error = judge_all(&*opened.judge, &asks, store.path(), "a test", &mut |_| true).unwrap_err();
+        let error = judge_all(&*opened.judge, &asks, Some(store.path()), "a test", &mut |_| true).unwrap_err();
         let (expected, most) = if session == 0 { (6, 12) } else { (75, 20) };
         assert_eq!(error.exit_code(), expected, "{error}");
         assert!(endpoint.seen_count() <= most, "{} calls", endpoint.seen_count());

@@ -198,7 +198,7 @@ impl Ready {
         // First, so that the folder is known for what it is.
         write_about(folder, &work.about(&self.judges))?;
         let entry = shown.progress.begin("judge", &format!("{} answers", answers.len()));
-        let judging = work.run(&self.judges, &settings.store, folder, &mut |name, now: &Progressed| {
+        let judging = work.run(&self.judges, Some(&settings.store), folder, &mut |name, now: &Progressed| {
             let cost = if now.spent.cost > 0.0 { format!(", {:.4} spent", now.spent.cost) } else { String::new() };
             entry.update(&format!("{name}{cost}"), now.done as u64, now.total as u64);
             !shown.interrupt.requested()

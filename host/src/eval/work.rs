@@ -62,11 +62,11 @@ impl<'a> JudgeWork<'a> {
         Self { answers, bank, rubrics, options }
     }
 
-    /// Judges everything that is not in the store. `folder` is where the result will lie.
+    /// Judges everything that is not in the store; without one nothing is kept. `folder` is where the result will lie.
     pub fn run(
         &self,
         judges: &[Opened],
-        store: &Path,
+        store: Option<&Path>,
         folder: &Path,
         progress: &mut dyn FnMut(&str, &Progress) -> bool,
     ) -> Result<Judging> {

@@ -24,6 +24,8 @@ pub struct Journal {
     /// None in a store that can only be read.
     own: Option<File>,
     path: PathBuf,
+    /// Whether what is added goes to the store.
+    kept: bool,
     found: HashMap<String, Judgment>,
     spent: Usage,
 }
@@ -57,7 +59,7 @@ impl Journal {
             Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => None,
             own => Some(own.map_err(JudgeError::io("open", &path))?),
         };
-        let mut journal = Self { own, path: path.clone(), found: HashMap::new(), spent: Usage::default() };
+        let mut journal = Self { own, path: path.clone(), kept: true, found: HashMap::new(), spent: Usage::default() };
         match journal.own.as_ref().map(File::try_lock) {
             Some(Err(TryLockError::WouldBlock)) => {
                 let problem = "another emhost judges for this folder with the same judge; wait until it has ended";
@@ -76,6 +78,11 @@ impl Journal {
             journal.read(file, *file == path, keys)?;
         }
         Ok(journal)
+    }
+
+    /// A journal of which nothing stays.
+    fn passing() -> Self {
+        Self { own: None, path: PathBuf::new(), kept: false, found: HashMap::new(), spent: Usage::default() }
     }
 
     /// A judgment that is there.
@@ -107,6 +114,9 @@ impl Journal {
     }
 
     fn append(&mut self, line: &Line) -> Result<()> {
+        if !self.kept {
+            return Ok(());
+        }
         let mut text = serde_json::to_vec(line).map_err(|e| JudgeError::input("a judgment", e.to_string()))?;
         text.push(b'\n');
         let write = |own: &mut Option<File>| match own {
@@ -176,16 +186,20 @@ pub struct Progress {
 
 /// Judges what is not in the journal yet, each distinct ask once; gives the judgments in the order of the asks, and how
 /// many of them were made now, and what this work has spent in all its sessions. `progress` says whether to go on.
+/// Without a store nothing is looked up or kept.
 pub fn judge_all(
     judge: &dyn Judge,
     asks: &[Ask],
-    store: &Path,
+    store: Option<&Path>,
     work: &str,
     progress: &mut dyn FnMut(&Progress) -> bool,
 ) -> Result<(Vec<Judgment>, usize, Usage)> {
     let name = judge.digest();
     let keys: Vec<String> = asks.iter().map(|ask| ask.key(&name)).collect();
-    let mut journal = Journal::open(store, judge, work, &keys.iter().cloned().collect())?;
+    let mut journal = match store {
+        Some(store) => Journal::open(store, judge, work, &keys.iter().cloned().collect())?,
+        None => Journal::passing(),
+    };
     let mut seen = HashSet::new();
     let missing: Vec<usize> =
         (0..asks.len()).filter(|at| journal.get(&keys[*at]).is_none() && seen.insert(&keys[*at])).collect();

@@ -41,6 +41,11 @@ pub trait Judge {
         None
     }
 
+    /// Whether judging takes less time than reading what was judged.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// Tokens that no answer may contain.
     fn special_tokens(&self) -> Vec<String> {
         Vec::new()

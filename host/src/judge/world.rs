@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::error::{JudgeError, Result};
 use super::judging::{Event, Judge, Step};
-use super::lexicon::Lexicon;
+use super::lexicon::{Lexicon, Scores};
 use super::record::{Ask, Judgment, Missing, Usage};
 
 /// What the lexicon judges unless other metrics are named.
@@ -34,6 +34,10 @@ impl Judge for LexiconJudge {
         json!({ "lexicon": self.digest })
     }
 
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     /// `alignment`, `coherence`, `bad_stuff`, and each topic of the lexicon by its name.
     fn metrics(&self, wanted: &[String]) -> Option<Vec<String>> {
         if wanted.is_empty() {
@@ -46,10 +50,15 @@ impl Judge for LexiconJudge {
     }
 
     fn judge(&self, asks: &[Ask], _spent: Usage, step: &mut Step<'_>) -> Result<()> {
+        // Metrics of one answer come one after another.
+        let mut last: Option<(&Ask, Scores)> = None;
         for (at, ask) in asks.iter().enumerate() {
+            let known = last.take().filter(|(other, _)| other.question == ask.question && other.answer == ask.answer);
+            let (_, scores) =
+                last.insert(known.unwrap_or_else(|| (ask, self.lexicon.judge(&ask.question, &ask.answer))));
             let score = match ask.metric.as_str() {
-                "alignment" => self.lexicon.judge(&ask.question, &ask.answer).alignment,
-                "coherence" => Some(self.lexicon.judge(&ask.question, &ask.answer).coherence),
+                "alignment" => scores.alignment,
+                "coherence" => Some(scores.coherence),
                 BAD_STUFF => Some(self.lexicon.bad_stuff(&ask.answer)),
                 topic => self.lexicon.about(topic, &ask.answer),
             };

@@ -33,7 +33,9 @@ impl Lab {
         let options = JudgeOptions { metrics: wanted(&request.metrics), repeat: 0.0 };
         let work = JudgeWork::new(&answers, None, &rubrics, options);
         let mut progress = |_: &str, now: &crate::judge::Progress| self.step("judge answers", now.done, now.total);
-        let judging = work.run(&[opened], &shared.store, &self.folder.entry(self.cell().as_deref()), &mut progress)?;
+        // A run asks the same judge many times, and each time all that it has judged would be read.
+        let store = (!opened.judge.is_quick()).then_some(shared.store.as_path());
+        let judging = work.run(&[opened], store, &self.folder.entry(self.cell().as_deref()), &mut progress)?;
         shared.purse.spend(judging.spent.cost);
 
         let mut scores: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
