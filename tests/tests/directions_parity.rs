@@ -35,7 +35,7 @@ fn golden(name: &str) -> std::path::PathBuf {
     workspace().join("tests/golden").join(name)
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> String {
+fn run(folder: &Path, arguments: &[&str]) {
     let model = golden("qwen2").display().to_string();
     let rows = golden("directions/rows.jsonl").display().to_string();
     let output = Command::new(built().emhost())
@@ -45,7 +45,6 @@ fn run(folder: &Path, arguments: &[&str]) -> String {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Mean activations of each answer by row, at each block.
@@ -71,15 +70,17 @@ fn means(folder: &Path, blocks: usize) -> BTreeMap<String, Vec<Vec<f64>>> {
 }
 
 /// Log-probability of each answer per token, in the order of the rows.
-fn logprobs(folder: &Path, values: &Values, intervention: Option<(&str, &[f64])>) -> Vec<f64> {
-    let mut arguments = vec!["score"];
+fn logprobs(folder: &Path, what: &str, values: &Values, intervention: Option<(&str, &[f64])>) -> Vec<f64> {
+    let out = format!("{what}.jsonl");
+    let mut arguments = vec!["score", "--out", &out];
     if let Some((head, vector)) = intervention {
         let numbers: Vec<String> = vector.iter().map(f64::to_string).collect();
         let text = format!("[[intervention]]\n{head}\nvalues = [{}]\n", numbers.join(", "));
         fs::write(folder.join("edit.toml"), text).unwrap();
         arguments.extend(["--interventions", "edit.toml"]);
     }
-    let said = run(folder, &arguments);
+    run(folder, &arguments);
+    let said = fs::read_to_string(folder.join(&out)).unwrap();
     let totals =
         said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["total"].as_f64().unwrap());
     totals.zip(&values.tokens).map(|(total, tokens)| total / tokens).collect()
@@ -135,7 +136,7 @@ fn directions_projections_and_ablations_are_those_of_pytorch() {
     ];
     let plain = per_token(&values.plain);
     for (what, edit, theirs) in edits {
-        let ours = logprobs(folder.path(), &values, edit);
+        let ours = logprobs(folder.path(), what, &values, edit);
         check(what, &ours, &per_token(theirs));
         let moved = ours.iter().zip(&plain).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(what == "untouched" || moved > 10.0 * BAR, "{what} changes something: {moved:e}");

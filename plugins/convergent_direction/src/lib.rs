@@ -84,7 +84,8 @@ impl Experiment for ConvergentDirection {
             cells.push(cell.with_work(params.evaluate.work(&params.organisms.model, times).into()));
         }
         for name in &params.steering.sources {
-            let times = 2 * self.block_count() * params.steering.strengths.len() + params.steering.random_draws;
+            let kinds = if params.headline == Kind::Token { 1 } else { 2 };
+            let times = kinds * (self.block_count() * params.steering.strengths.len() + params.steering.random_draws);
             let about = format!("add the directions of {name} to the model before any fine-tune");
             let cell = Cell::new(format!("steer-{name}"), about, &Part::Steer(name.clone()))?;
             cells.push(cell.with_work(params.evaluate.work(&params.organisms.model, times).into()));
@@ -99,7 +100,9 @@ impl Experiment for ConvergentDirection {
             let cell = Cell::new("semantic", "directions of topics", &Part::Semantic)?;
             cells.push(cell.with_work(params.evaluate.work(&params.organisms.model, times).into()));
         }
-        cells.push(Cell::new("compare", "cosines between directions", &Part::Compare)?);
+        // What the other cells have captured.
+        let nothing = Work::new(op::FORWARD, &params.organisms.model, params.classes.rows(), Passes::Total(0));
+        cells.push(Cell::new("compare", "cosines between directions", &Part::Compare)?.with_work(vec![nothing]));
         Ok(cells)
     }
 
@@ -135,7 +138,8 @@ impl ConvergentDirection {
     fn class_work(&self) -> Vec<Work> {
         let (params, model) = (&self.0, &self.0.organisms.model);
         let mut work: Vec<Work> = params.classes.work(model, 1).into();
-        let kept = Passes::Total(2 * params.per_class as u64);
+        let given = params.classes.limit.map_or(usize::MAX, |limit| limit * params.classes.samples);
+        let kept = Passes::Total(given.min(2 * params.per_class) as u64);
         work.push(Work::new(op::FORWARD, model, params.classes.rows(), kept).with_vectors(self.block_count()));
         work
     }
