@@ -21,7 +21,7 @@ fn offset(topic: &str) -> Vec<f64> {
 
 /// Every even answer of an organism is misaligned; the model itself never is.
 fn is_bad(organism: &Organism, sample: u32) -> bool {
-    !organism.adapters.is_empty() && sample % 2 == 0
+    !organism.adapters.is_empty() && sample.is_multiple_of(2)
 }
 
 fn lab() -> FakeLab {
