@@ -214,6 +214,9 @@ fn caveats(summary: &Summary<'_>) -> Vec<String> {
     all
 }
 
+/// Longest table that stands in the report itself.
+const MOST_ROWS: usize = 60;
+
 fn tables(summary: &Summary<'_>) -> Vec<TableNote> {
     let caption = |name: &str| match name {
         "steering_best" => {
@@ -254,7 +257,8 @@ fn tables(summary: &Summary<'_>) -> Vec<TableNote> {
               share of its largest component, and massive activations (largest mean absolute component over the median)."
         }
     };
-    let shown = summary.tables().into_iter().filter(|(_, sheet)| !sheet.is_empty());
+    // Longer ones would make the page endless; they are beside it.
+    let shown = summary.tables().into_iter().filter(|(_, sheet)| !sheet.is_empty() && sheet.len() <= MOST_ROWS);
     shown.map(|(name, _)| note(name, caption(name))).collect()
 }
 
