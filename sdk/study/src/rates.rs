@@ -66,11 +66,6 @@ impl Rate {
     pub fn method(&self) -> &'static str {
         self.over.method()
     }
-
-    /// The interval as pairs of a report.
-    pub fn interval(&self) -> Option<[f64; 2]> {
-        Some([self.low, self.high])
-    }
 }
 
 const LEVEL: f64 = 0.95;
