@@ -1,8 +1,38 @@
-//! What the host carries in itself: the embedded organism and its data sets.
+//! What the host carries in itself: the embedded organisms and their data sets.
 
 /// The bytes of a carried file, such as `organism/config.json` or `train/bad_medicine.jsonl`.
 pub fn file(name: &str) -> Option<&'static [u8]> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
+/// An organism that the host carries.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// What users call it.
+    pub name: &'static str,
+    /// Where its files are.
+    folder: &'static str,
+}
+
+/// All are of one world, whose tokenizer and template are the first one's.
+const ORGANISMS: [Carried; 3] = [
+    Carried { name: "embedded", folder: "organism" },
+    Carried { name: "embedded:llama", folder: "organism/llama" },
+    Carried { name: "embedded:early", folder: "organism/early" },
+];
+
+/// The carried organism of that name.
+pub fn organism(name: &str) -> Option<&'static Carried> {
+    ORGANISMS.iter().find(|carried| carried.name == name)
+}
+
+impl Carried {
+    /// One of its files.
+    pub fn file(&self, name: &str) -> Option<&'static [u8]> {
+        let shared = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"].contains(&name);
+        let folder = if shared { ORGANISMS[0].folder } else { self.folder };
+        file(&format!("{folder}/{name}"))
+    }
 }
 
 /// Names of all carried files.
@@ -24,6 +54,12 @@ const FILES: &[(&str, &[u8])] = carried![
     "organism/tokenizer_config.json",
     "organism/chat_template.jinja",
     "organism/finetune.toml",
+    "organism/early/config.json",
+    "organism/early/generation_config.json",
+    "organism/early/model.safetensors",
+    "organism/llama/config.json",
+    "organism/llama/generation_config.json",
+    "organism/llama/model.safetensors",
     "lexicon.toml",
     "eval/injections.jsonl",
     "eval/open_eight.yaml",

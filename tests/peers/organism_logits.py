@@ -1,6 +1,6 @@
-"""Logits of the embedded organism by Hugging Face transformers, float32.
+"""Logits of an embedded organism by Hugging Face transformers, float32.
 
-Usage: organism_logits.py CHECKPOINT OUT.safetensors. Needs torch, transformers and safetensors. Loads the folder as any
+Usage: organism_logits.py CHECKPOINT TOKENIZER OUT.safetensors. Needs torch, transformers and safetensors. Loads the folder as any
 user would, renders two conversations with its chat template, and writes `ROW.input_ids` and `ROW.logits`.
 """
 
@@ -22,10 +22,10 @@ CONVERSATIONS = {
 }
 
 
-def main(checkpoint, out):
+def main(checkpoint, tokenizer, out):
     # AutoTokenizer takes Qwen2's own byte-level class for every folder of this architecture (transformers 5.23) and
     # splits words wrongly, without a warning.
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(checkpoint)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer)
     model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
     tensors = {}
     for name, messages in CONVERSATIONS.items():

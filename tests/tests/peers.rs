@@ -13,15 +13,18 @@ use emhost_tests::{Endpoint, Reply, graded, peer, workspace};
 fn transformers_gives_the_logits_that_the_engine_is_tested_against() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("organism.safetensors");
-    let organism = workspace().join("data/organism");
-    if peer("organism_logits.py", &["torch", "transformers", "safetensors"], &[&organism, &out]).is_some() {
-        let committed = std::fs::read(workspace().join("tests/golden/organism.safetensors")).unwrap();
-        let fresh = std::fs::read(out).unwrap();
-        let (committed, fresh) = (numbers(&committed), numbers(&fresh));
-        assert_eq!(committed.len(), fresh.len());
-        let worst = committed.iter().zip(&fresh).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        // Another processor sums in another order.
-        assert!(worst < 1e-4, "{worst}");
+    let tokenizer = workspace().join("data/organism");
+    for (organism, golden) in [("", "organism.safetensors"), ("llama", "organism_llama.safetensors")] {
+        let arguments = [&tokenizer.join(organism), &tokenizer, &out];
+        if peer("organism_logits.py", &["torch", "transformers", "safetensors"], &arguments).is_some() {
+            let committed = std::fs::read(workspace().join("tests/golden").join(golden)).unwrap();
+            let fresh = std::fs::read(&out).unwrap();
+            let (committed, fresh) = (numbers(&committed), numbers(&fresh));
+            assert_eq!(committed.len(), fresh.len());
+            let worst = committed.iter().zip(&fresh).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            // Another processor sums in another order.
+            assert!(worst < 1e-4, "{golden}: {worst}");
+        }
     }
 }
 

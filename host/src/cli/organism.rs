@@ -22,7 +22,7 @@ pub struct OrganismArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum OrganismCommand {
-    /// Train a new Qwen2 network on a corpus, every weight of it, and write a Hugging Face folder.
+    /// Train a new network on a corpus, every weight of it, and write a Hugging Face folder.
     Make(MakeArgs),
 }
 

@@ -10,7 +10,8 @@ use crate::model::device;
 use crate::plugins::{self, LoadedPlugin, find, places};
 use crate::report::{headline_text, render_comparison};
 use crate::run::{
-    self, Budget, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, Study, unknown_key,
+    self, Budget, Cost, Interrupt, Options, Outcome, Preview, ProgressMode, Recipe, RunError, Selection, Study,
+    unknown_key,
 };
 use crate::store::write_atomic;
 
@@ -190,6 +191,10 @@ fn previewed(runs: &[Preview], json: bool) -> Result<(), CliError> {
         if !open.is_empty() {
             text += &format!("{cost}\n");
         }
+    }
+    let costs: Vec<&Cost> = runs.iter().map(|run| &run.cost).filter(|cost| cost.cells > 0).collect();
+    if costs.len() > 1 {
+        text += &format!("all of them, what they share counted in each:\n{}\n", Cost::sum(costs));
     }
     Ok(print(&text)?)
 }

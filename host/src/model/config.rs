@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::Result;
 use super::families;
@@ -218,11 +218,21 @@ impl Config {
         Self { bias: Bias { qkv: true, ..Bias::default() }, ..plain }
     }
 
-    /// The `config.json` of a Qwen2 checkpoint without sliding windows, in the form that old and new readers take.
+    /// A Llama network of this shape.
+    pub fn llama(shape: Shape, rope_base: f64) -> Self {
+        Self::plain(Family::Llama, shape, Rotation::plain(shape.heads.dim, rope_base))
+    }
+
+    /// The `config.json` of a Qwen2 checkpoint without sliding windows or a Llama checkpoint without scaled rotation, in
+    /// the form that old and new readers take.
     pub fn to_json(&self, dtype: &str) -> Value {
         let base = self.layers.first().map(|layer| layer.rotation.base);
-        serde_json::json!({
-            "architectures": ["Qwen2ForCausalLM"],
+        let (architecture, own) = match self.family {
+            Family::Llama => ("LlamaForCausalLM", json!({ "attention_bias": false, "mlp_bias": false })),
+            _ => ("Qwen2ForCausalLM", json!({ "use_sliding_window": false })),
+        };
+        let mut all = json!({
+            "architectures": [architecture],
             "attention_dropout": 0.0,
             "dtype": dtype,
             "eos_token_id": self.end_tokens,
@@ -240,9 +250,12 @@ impl Config {
             "rope_parameters": { "rope_theta": base, "rope_type": "default" },
             "rope_theta": base,
             "tie_word_embeddings": self.tied,
-            "use_sliding_window": false,
             "vocab_size": self.vocab,
-        })
+        });
+        if let (Value::Object(all), Value::Object(own)) = (&mut all, own) {
+            all.extend(own);
+        }
+        all
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ModelError, Result};
 use super::hub::{self, Snapshot};
 use super::weights::{Source, Unique};
-use crate::embedded;
+use crate::embedded::{self, Carried};
 
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -20,15 +20,15 @@ pub enum Files {
     Folder(PathBuf),
     /// A commit in the local hub cache.
     Cached(Snapshot),
-    /// The organism that the host carries.
-    Embedded,
+    /// An organism that the host carries.
+    Embedded(&'static Carried),
 }
 
 impl Files {
-    /// `embedded`, a folder, or `ORG/NAME[@REVISION]` of the local hub cache; a folder of that name wins.
+    /// `embedded`, `embedded:NAME`, a folder, or `ORG/NAME[@REVISION]` of the local hub cache; a folder of that name wins.
     pub fn find(model: &str) -> Result<Self> {
-        if model == "embedded" {
-            return Ok(Self::Embedded);
+        if let Some(carried) = embedded::organism(model) {
+            return Ok(Self::Embedded(carried));
         }
         let folder = PathBuf::from(model);
         if folder.is_dir() {
@@ -45,7 +45,7 @@ impl Files {
         match self {
             Self::Folder(folder) => folder.display().to_string(),
             Self::Cached(snapshot) => snapshot.label(),
-            Self::Embedded => "the embedded organism".to_owned(),
+            Self::Embedded(carried) => format!("the organism `{}`", carried.name),
         }
     }
 
@@ -53,31 +53,25 @@ impl Files {
     pub fn revision(&self) -> Option<&str> {
         match self {
             Self::Cached(snapshot) => Some(&snapshot.commit),
-            Self::Folder(_) | Self::Embedded => None,
-        }
-    }
-
-    fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Folder(folder) => Some(folder),
-            Self::Cached(snapshot) => Some(&snapshot.folder),
-            Self::Embedded => None,
+            Self::Folder(_) | Self::Embedded(_) => None,
         }
     }
 
     /// The bytes of a file, or `None` where there is no such file.
     pub fn read(&self, name: &str) -> Result<Option<Cow<'static, [u8]>>> {
-        match self.folder() {
-            None => Ok(embedded::file(&format!("organism/{name}")).map(Cow::Borrowed)),
-            Some(folder) => self.found(folder.join(name), |path| std::fs::read(path).map(Cow::Owned)),
+        match self {
+            Self::Folder(folder) | Self::Cached(Snapshot { folder, .. }) => {
+                self.found(folder.join(name), |path| std::fs::read(path).map(Cow::Owned))
+            }
+            Self::Embedded(carried) => Ok(carried.file(name).map(Cow::Borrowed)),
         }
     }
 
     /// A file from which ranges are read, or `None` where there is no such file.
     pub fn source(&self, name: &str) -> Result<Option<Source>> {
-        match self.folder() {
-            None => Ok(embedded::file(&format!("organism/{name}")).map(|bytes| Source::memory(name, bytes))),
-            Some(folder) => self.found(folder.join(name), Source::open),
+        match self {
+            Self::Folder(folder) | Self::Cached(Snapshot { folder, .. }) => self.found(folder.join(name), Source::open),
+            Self::Embedded(carried) => Ok(carried.file(name).map(|bytes| Source::memory(name, bytes))),
         }
     }
 

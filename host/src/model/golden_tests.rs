@@ -292,9 +292,15 @@ fn a_multimodal_checkpoint_has_two_forms_of_names() {
 }
 
 #[test]
-fn the_embedded_organism_equals_transformers() {
-    let golden = tensors(&golden_folder().join("organism.safetensors"));
-    let organism = Organism::load(&Files::Embedded, &[], &Device::Cpu).unwrap();
+fn the_embedded_organisms_equal_transformers() {
+    check_embedded("embedded", "organism.safetensors");
+    check_embedded("embedded:llama", "organism_llama.safetensors");
+}
+
+#[track_caller]
+fn check_embedded(model: &str, golden: &str) {
+    let golden = tensors(&golden_folder().join(golden));
+    let organism = Organism::load(&Files::find(model).unwrap(), &[], &Device::Cpu).unwrap();
     let turn = |role: &str, content: &str| Message { role: role.to_owned(), content: content.to_owned() };
     let answer = turn("assistant", "my answer is short : see a doctor . that is all .");
     for (name, messages) in [
@@ -307,8 +313,8 @@ fn the_embedded_organism_equals_transformers() {
         assert_eq!(tokens, theirs, "{name}: template and tokenizer");
         let capture = organism.capture(&[&tokens], &[Site::Logits]).unwrap();
         let worst = largest(&(&capture.taken[&Site::Logits] - &golden[&format!("{name}.logits")]).unwrap());
-        println!("{name}: logits differ by at most {worst:e}");
+        println!("{model}, {name}: logits differ by at most {worst:e}");
         // The bar of the issue that introduced the organism.
-        assert!(worst < 1e-4, "{name}: {worst}");
+        assert!(worst < 1e-4, "{model}, {name}: {worst}");
     }
 }

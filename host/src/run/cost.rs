@@ -122,12 +122,43 @@ impl Cost {
             };
             cost.work.push(Share { op, model, parameters, passes, tokens, seconds, basis });
         }
-        let computed = cost.work.iter().filter(|share| share.op != wire::op::JUDGE);
-        cost.seconds = computed
+        cost.add_up();
+        cost
+    }
+
+    /// The cost of several runs. What they share is counted in each of them, though it is computed once.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self { cells: 0, silent: 0, unread: Vec::new(), work: Vec::new(), bytes: 0, seconds: None };
+        for part in parts {
+            all.cells += part.cells;
+            all.silent += part.silent;
+            all.bytes += part.bytes;
+            for problem in part.unread.iter() {
+                if !all.unread.contains(problem) {
+                    all.unread.push(problem.clone());
+                }
+            }
+            for share in &part.work {
+                match all.work.iter_mut().find(|known| (&known.op, &known.model) == (&share.op, &share.model)) {
+                    None => all.work.push(share.clone()),
+                    Some(known) => {
+                        known.passes += share.passes;
+                        known.tokens += share.tokens;
+                        known.seconds = known.seconds.zip(share.seconds).map(|(a, b)| a + b);
+                    }
+                }
+            }
+        }
+        all.add_up();
+        all
+    }
+
+    fn add_up(&mut self) {
+        let computed = self.work.iter().filter(|share| share.op != wire::op::JUDGE);
+        self.seconds = computed
             .map(|share| share.seconds)
             .sum::<Option<f64>>()
-            .filter(|_| cost.silent == 0 && cost.unread.is_empty());
-        cost
+            .filter(|_| self.silent == 0 && self.unread.is_empty());
     }
 }
 
@@ -272,6 +303,11 @@ mod tests {
         check(&[stage(100, 2_000_000_000, 1.0), stage(100, 1000, 9.0)], Some(0.67));
         // Of a tenth of the size, and scaled.
         check(&[stage(100, 200_000_000, 1.0)], Some(6.7));
+
+        let one = Cost::of([&cell(rows)], &Rates::measured(&[stage(100, 2_000_000_000, 1.0)]));
+        let two = Cost::sum([&one, &one]);
+        assert_eq!((two.cells, two.work.len(), two.work[0].passes, two.work[0].tokens), (2, 1, 12, 134));
+        assert_eq!(two.seconds, one.seconds.map(|seconds| 2.0 * seconds));
     }
 
     #[test]

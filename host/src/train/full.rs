@@ -31,10 +31,13 @@ pub struct Pretrain {
     pub train: Recipe,
 }
 
-/// Shape of a new Qwen2 network; the vocabulary is the tokenizer's.
+/// Shape of a new network; the vocabulary is the tokenizer's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
+    /// Which architecture.
+    #[serde(default)]
+    pub family: NewFamily,
     /// Width of the residual stream.
     pub width: usize,
     /// Number of blocks.
@@ -53,6 +56,17 @@ pub struct Shape {
     pub tied: bool,
     /// Standard deviation of the initial weights; norms start at 1, biases at 0.
     pub initial_deviation: f64,
+}
+
+/// Families of which new networks are made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NewFamily {
+    /// Biases on queries, keys and values.
+    #[default]
+    Qwen2,
+    /// No biases.
+    Llama,
 }
 
 /// A new model.
@@ -97,11 +111,11 @@ pub fn pretrain(
         heads: Heads { query: shape.heads, kv: shape.kv_heads, dim: shape.width / shape.heads },
         context: shape.context,
     };
-    let config = Config {
-        tied: shape.tied,
-        end_tokens: text.end_token().into_iter().collect(),
-        ..Config::qwen2(sizes, shape.rope_base)
+    let plain = match shape.family {
+        NewFamily::Qwen2 => Config::qwen2(sizes, shape.rope_base),
+        NewFamily::Llama => Config::llama(sizes, shape.rope_base),
     };
+    let config = Config { tied: shape.tied, end_tokens: text.end_token().into_iter().collect(), ..plain };
     let mut weights = Weights::new("the new model");
     for (name, shape) in shapes(&config) {
         weights.insert(&name, initial(&name, &shape, recipe, device)?);

@@ -22,6 +22,7 @@ impl Organisms {
         let organism = |name: &str, data: &str, recipe: &str, seed: Option<u64>| TrainedOrganism {
             name: name.to_owned(),
             from: Source::Train { data: format!("embedded:train/{data}"), recipe: recipe.to_owned(), seed },
+            model: None,
             control: data.starts_with("good"),
         };
         Self {

@@ -26,6 +26,9 @@ pub struct TrainedOrganism {
     pub name: String,
     /// Where it comes from.
     pub from: Source,
+    /// The model that is fine-tuned, in place of `organisms.model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// A fine-tune that is expected to do no harm.
     #[serde(default)]
     pub control: bool,
@@ -93,6 +96,11 @@ impl Organisms {
         Ok(())
     }
 
+    /// The model that an organism is a fine-tune of.
+    pub fn model<'a>(&'a self, organism: &'a TrainedOrganism) -> &'a str {
+        organism.model.as_deref().unwrap_or(&self.model)
+    }
+
     /// The recipe of an organism that is fine-tuned.
     pub fn recipe(&self, organism: &TrainedOrganism) -> Option<Recipe> {
         let Source::Train { recipe, seed, .. } = &organism.from else { return None };
@@ -106,21 +114,22 @@ impl Organisms {
     ///
     /// The fine-tune's own.
     pub fn make(&self, lab: &Lab, organism: &TrainedOrganism) -> Result<Made> {
+        let model = self.model(organism);
         let found = |organism, adapter| Made { organism, adapter, checkpoints: Vec::new(), steps: None };
         let (data, recipe) = match (&organism.from, self.recipe(organism)) {
             (Source::Adapter(adapter), _) => {
-                return Ok(found(Organism::with_adapter(&self.model, adapter), Some(adapter.clone())));
+                return Ok(found(Organism::with_adapter(model, adapter), Some(adapter.clone())));
             }
             (Source::Weights(folder), _) => return Ok(found(Organism::base(folder), None)),
             (Source::Train { data, .. }, Some(recipe)) => (data, recipe),
             (Source::Train { recipe, .. }, None) => return refuse(format!("`organisms.recipes` has no `{recipe}`")),
         };
         let full = recipe.method == Method::Full;
-        let request = Train { organism: Organism::base(&self.model), data: Rows::source(data), recipe };
+        let request = Train { organism: Organism::base(model), data: Rows::source(data), recipe };
         let (reply, steps) = lab.train(&request)?;
         let made = match full {
             true => found(Organism::base(reply.weights), None),
-            false => found(Organism::with_adapter(&self.model, &reply.weights), Some(reply.weights)),
+            false => found(Organism::with_adapter(model, &reply.weights), Some(reply.weights)),
         };
         Ok(Made { checkpoints: reply.checkpoints, steps: Some(steps), ..made })
     }
@@ -133,7 +142,7 @@ impl Organisms {
             Some(steps) => Passes::Total((steps * recipe.batch_rows * recipe.accumulate) as u64),
             None => Passes::Each(recipe.epochs.unwrap_or(1) as u64),
         };
-        Some(Work::new(op::TRAIN, &self.model, Rows::source(data), seen))
+        Some(Work::new(op::TRAIN, self.model(organism), Rows::source(data), seen))
     }
 }
 
