@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emhost_abi::wire::{
-    AdapterEdit, AdapterOpen, AdapterReply, DatasetOpen, DatasetReply, DatasetWrite, DirectionOpen, DirectionReply,
-    DirectionWrite, Figure, Firing, Forward, Gradients, Intervention, Judge, ModelInfo, Organism, Reply, Report, Rows,
-    RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train, TrainReply, op,
+    AdapterEdit, AdapterMerge, AdapterOpen, AdapterReply, DatasetOpen, DatasetReply, DatasetWrite, DirectionOpen,
+    DirectionReply, DirectionWrite, Figure, Firing, Forward, Gradients, Intervention, Judge, ModelInfo, ModelReply,
+    Organism, Reply, Report, Rows, RowsRead, Sample, SampleReply, Score, ScoreReply, Split, TableOpen, Train,
+    TrainReply, op,
 };
 use emhost_abi::{Host, Reader};
 use serde::Serialize;
@@ -81,7 +82,7 @@ impl Lab {
     }
 
     /// Log-probabilities: `row_id, continuation, text, token_ids, logprobs, total, mean`, with `strength` in front of
-    /// `continuation` where there are interventions.
+    /// `continuation` where there are interventions, and `lens` at the end where it is asked for.
     ///
     /// # Errors
     ///
@@ -119,6 +120,15 @@ impl Lab {
     /// The adapter cannot be read, or the change does not fit it.
     pub fn edit_adapter(&self, request: &AdapterEdit) -> Result<AdapterReply> {
         self.ask(op::ADAPTER_EDIT, request)
+    }
+
+    /// A model with the organism's adapters in its weights.
+    ///
+    /// # Errors
+    ///
+    /// The organism cannot be read, an adapter does not fit the model, or the disk is full.
+    pub fn merge_adapters(&self, request: &AdapterMerge) -> Result<ModelReply> {
+        self.ask(op::ADAPTER_MERGE, request)
     }
 
     /// How an organism differs from another one at each token: `row_id, pos, token_id, token, answer, kl, gradient`.

@@ -56,15 +56,18 @@ pub fn completion_table(rows: &[CompletionRow], steered: bool) -> Result<RecordB
 }
 
 /// `row_id, [strength], continuation, text, token_ids, logprobs, total, mean`.
-pub fn score_table(rows: &[ContinuationRow], steered: bool) -> Result<RecordBatch, RunError> {
+pub fn score_table(rows: &[ContinuationRow], steered: bool, lens: bool) -> Result<RecordBatch, RunError> {
     use arrow::array::{Float64Builder, ListBuilder};
     let (list, tokens) = token_lists(rows.iter().map(|row| row.token_ids.as_slice()));
     let item = Arc::new(Field::new("item", DataType::Float64, false));
-    let mut logprobs = ListBuilder::new(Float64Builder::new()).with_field(item.clone());
-    for row in rows {
-        logprobs.values().append_slice(&row.logprobs);
-        logprobs.append(true);
-    }
+    let lists = |f: &dyn Fn(&ContinuationRow) -> &[f64]| -> ArrayRef {
+        let mut lists = ListBuilder::new(Float64Builder::new()).with_field(item.clone());
+        for row in rows {
+            lists.values().append_slice(f(row));
+            lists.append(true);
+        }
+        Arc::new(lists.finish())
+    };
     let number = |f: &dyn Fn(&ContinuationRow) -> f64| -> ArrayRef {
         Arc::new(Float64Array::from_iter_values(rows.iter().map(f)))
     };
@@ -75,10 +78,13 @@ pub fn score_table(rows: &[ContinuationRow], steered: bool) -> Result<RecordBatc
         ("continuation", DataType::UInt32, Arc::new(numbers) as ArrayRef),
         ("text", DataType::Utf8, text(rows, |row| &row.text)),
         ("token_ids", list, tokens),
-        ("logprobs", DataType::List(item), Arc::new(logprobs.finish())),
+        ("logprobs", DataType::List(item.clone()), lists(&|row| &row.logprobs)),
         ("total", DataType::Float64, number(&|row| row.total)),
         ("mean", DataType::Float64, number(&|row| row.mean)),
     ]);
+    if lens {
+        columns.push(("lens", DataType::List(item.clone()), lists(&|row| &row.lens)));
+    }
     table(columns)
 }
 

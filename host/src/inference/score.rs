@@ -21,6 +21,7 @@ pub struct ScoreTask<'a> {
     rows: &'a [Row],
     steering: Steering,
     interventions: Interventions,
+    lens: bool,
 }
 
 /// Scores in the order of rows, strengths and continuations.
@@ -39,7 +40,13 @@ impl<'a> ScoreTask<'a> {
     /// Reads vectors.
     pub fn new(organism: &'a Organism, rows: &'a [Row], steering: Steering) -> Result<Self, RunError> {
         let interventions = steering.resolve(organism, rows)?;
-        Ok(Self { organism, rows, steering, interventions })
+        Ok(Self { organism, rows, steering, interventions, lens: false })
+    }
+
+    /// The same, with what each block says of first tokens.
+    #[must_use]
+    pub fn with_lens(self, lens: bool) -> Self {
+        Self { lens, ..self }
     }
 
     /// Everything that decides the result; `rows` is their digest.
@@ -47,6 +54,9 @@ impl<'a> ScoreTask<'a> {
         let numerics = numerics(&self.organism.device);
         let mut inputs = json!({ "organism": self.organism.digest, "rows": rows, "numerics": numerics });
         self.steering.key(&self.interventions, &mut inputs);
+        if self.lens {
+            inputs["lens"] = true.into();
+        }
         inputs
     }
 
@@ -68,12 +78,14 @@ impl<'a> ScoreTask<'a> {
                 total: sum,
                 mean: sum / scored.logprobs.len() as f64,
                 logprobs: scored.logprobs,
+                lens: scored.lens,
             });
             Ok(())
         };
         let mut progress = |done| step(done, total);
-        let firings = score(self.organism, &scoring, &doses, &self.interventions, &mut finished, &mut progress)?;
-        let table = score_table(&rows, steered)?;
+        let (organism, interventions) = (self.organism, &self.interventions);
+        let firings = score(organism, &scoring, &doses, interventions, self.lens, &mut finished, &mut progress)?;
+        let table = score_table(&rows, steered, self.lens)?;
         let tokens = (prompts + rows.iter().map(|row| row.token_ids.len()).sum::<usize>()) as u64;
         Ok(Scores { tokens, rows, table, firings: firings.list(&self.interventions) })
     }
@@ -92,6 +104,7 @@ impl<'a> ScoreTask<'a> {
                 &scoring[..1],
                 &doses[..1],
                 &self.interventions,
+                self.lens,
                 &mut forget,
                 &mut |_| true,
             )

@@ -6,7 +6,7 @@ use crate::model::intervene::{Extent, Firings, Interventions, Part, Sequence, St
 use crate::model::organism::Organism;
 use crate::model::packed::{Memory, Packed};
 use crate::model::parallel::{in_order, lanes};
-use crate::model::site::Untapped;
+use crate::model::site::{BlockSite, Capture, Site, Untapped};
 use crate::model::{ModelError, Result};
 
 /// Tokens computed together.
@@ -38,17 +38,22 @@ pub struct Scored {
     pub continuation: usize,
     /// Natural logarithm of each token's probability.
     pub logprobs: Vec<f64>,
+    /// That of the first token after each block, where it is asked for.
+    pub lens: Vec<f64>,
 }
 
 /// Scores every continuation of every row at each of the strengths `doses`, in that order; gives how often the
 /// interventions fired.
 ///
 /// A prompt is computed once for its continuations. A continuation's last token is not run, nothing depends on it.
+///
+/// With `lens`, a first token is scored from the output of each block too, through the final norm and the head.
 pub fn score<E: From<ModelError>>(
     organism: &Organism,
     rows: &[Scoring],
     doses: &[f64],
     interventions: &Interventions,
+    lens: bool,
     finished: &mut dyn FnMut(Scored) -> Result<(), E>,
     progress: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Firings, E> {
@@ -87,7 +92,7 @@ pub fn score<E: From<ModelError>>(
     passes.push(&units[begin..]);
     let run = |units: &&[(usize, f64)]| {
         let mut counted = Firings::default();
-        let scored = Pass { organism, interventions, rows, units, counted: &mut counted }.run()?;
+        let scored = Pass { organism, interventions, rows, units, lens, counted: &mut counted }.run()?;
         Ok((units.len(), scored, counted))
     };
     let mut done = 0;
@@ -133,6 +138,7 @@ struct Pass<'a> {
     interventions: &'a Interventions,
     rows: &'a [Scoring],
     units: &'a [(usize, f64)],
+    lens: bool,
     counted: &'a mut Firings,
 }
 
@@ -144,8 +150,14 @@ impl Pass<'_> {
         let sequences: Vec<Sequence> =
             self.units.iter().map(|(row, dose)| self.rows[*row].prompt_sequence(*dose)).collect();
         let mut memory = vec![Memory::empty(blocks); prompts.len()];
-        let mut tap = Untapped;
-        let mut tap = Steered::new(self.interventions, &sequences, Part::Body, &mut tap, self.counted);
+        let outputs: Vec<Site> =
+            (0..blocks).filter(|_| self.lens).map(|block| Site::Block(block, BlockSite::ResidPost)).collect();
+        let ends = prompts.iter().scan(0, |end, prompt| {
+            *end += prompt.len() as u32;
+            Some(*end - 1)
+        });
+        let mut kept = Capture::of_tokens(&outputs, ends.collect());
+        let mut tap = Steered::new(self.interventions, &sequences, Part::Body, &mut kept, self.counted);
         let hidden = network.forward(&mut Packed::continued(&prompts, &mut memory), &mut tap)?;
 
         // The first tokens are scored by the prompts' last tokens.
@@ -161,10 +173,13 @@ impl Pass<'_> {
             for (number, continuation) in row.continuations.iter().enumerate() {
                 let logprobs = Vec::with_capacity(continuation.len());
                 let strength = sequences[unit].strength;
-                scored.push(Scored { row: row_index, strength, continuation: number, logprobs });
+                scored.push(Scored { row: row_index, strength, continuation: number, logprobs, lens: Vec::new() });
             }
         }
         self.read(&hidden, &places, &mut scored)?;
+        for site in &outputs {
+            self.look(&kept.taken[site], &places, &mut scored)?;
+        }
 
         // Every other token by the one before it.
         let (mut tokens, mut sequences, mut memories): (Vec<&[u32]>, Vec<Sequence>, Vec<Memory>) = Default::default();
@@ -198,6 +213,24 @@ impl Pass<'_> {
             self.read(&hidden, &places, &mut scored)?;
         }
         Ok(scored)
+    }
+
+    /// Appends what a block's output `[places, width]` says of the targets of `places`.
+    fn look(&self, output: &candle_core::Tensor, places: &[Place], scored: &mut [Scored]) -> Result<()> {
+        let vocabulary = self.organism.config.vocab;
+        let network = self.interventions.network(self.organism);
+        let held = (PASS_LOGIT_BYTES / (4 * vocabulary)).max(1);
+        for (number, places) in places.chunks(held).enumerate() {
+            let output = output.narrow(0, number * held, places.len())?;
+            let logits = network.logits(&network.finish(&output, &mut Untapped)?)?.flatten_all()?.to_vec1::<f32>()?;
+            for (place, logits) in places.iter().zip(logits.chunks(vocabulary)) {
+                let normaliser = log_sum_exp(logits);
+                for (number, target) in &place.targets {
+                    scored[*number].lens.push(f64::from(logits[*target as usize]) - normaliser);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Appends the log-probabilities of the targets of `places`.

@@ -10,7 +10,7 @@ use crate::model::ModelError;
 use crate::model::files::Files;
 use crate::model::intervene::{Firings, Interventions};
 use crate::model::organism::Organism;
-use crate::model::site::Site;
+use crate::model::site::{BlockSite, Site, Untapped};
 use crate::rng::Stream;
 
 fn organism() -> Organism {
@@ -274,7 +274,7 @@ fn scores(organism: &Organism, rows: &[Scoring], edits: &[Intervention], doses: 
         all.push(scored);
         Ok(())
     };
-    let firings = score(organism, rows, doses, &interventions, &mut keep, &mut |_| true).unwrap();
+    let firings = score(organism, rows, doses, &interventions, true, &mut keep, &mut |_| true).unwrap();
     (all, firings.list(&interventions).first().map_or(0, |firing| firing.tokens))
 }
 
@@ -302,6 +302,20 @@ fn scores_equal_the_log_softmax_of_a_plain_pass() {
             // Logits of the two ways differ by 2e-4 at most, and so do their log-probabilities.
             assert!((scored.logprobs[at] - expected).abs() < 4e-4, "{} {expected}", scored.logprobs[at]);
         }
+        // The lens: the last block says what the model says, the others what a model without the later blocks would.
+        assert_eq!(scored.lens.len(), organism.config.blocks);
+        for (block, seen) in scored.lens.iter().enumerate() {
+            let site = Site::Block(block, BlockSite::ResidPost);
+            let output = organism.capture(&[&row.prompt], &[site]).unwrap().taken[&site].clone();
+            let last = output.narrow(0, row.prompt.len() - 1, 1).unwrap();
+            let network = &organism.network;
+            let logits = network.logits(&network.finish(&last, &mut Untapped).unwrap()).unwrap();
+            let logits = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let expected = probabilities(&logits, 1.0, 1.0)[continuation[0] as usize].ln();
+            assert!((seen - expected).abs() < 4e-4, "block {block}: {seen} {expected}");
+        }
+        let last = scored.lens[organism.config.blocks - 1];
+        assert!((last - scored.logprobs[0]).abs() < 1e-5, "{last} {}", scored.logprobs[0]);
     }
 }
 

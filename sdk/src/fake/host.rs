@@ -70,6 +70,7 @@ impl FakeHost {
             op::JUDGE => self.judge(&rows_of(op, input)?),
             op::ADAPTER_OPEN => self.adapter(&from_str(json)?),
             op::ADAPTER_EDIT => self.edit_adapter(&from_str(json)?),
+            op::ADAPTER_MERGE => self.merge_adapters(&from_str(json)?),
             op::GRADIENTS => self.gradients(&from_str(json)?),
             op::DIRECTION_WRITE => self.write_directions(&from_str(json)?, &rows_of(op, input)?),
             op::DIRECTION_OPEN => self.directions(&from_str(json)?),

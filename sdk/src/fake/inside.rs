@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, ListArray, RecordBatch};
 use arrow::datatypes::Float32Type;
 use emhost_abi::wire::{
-    AdapterEdit, AdapterOpen, AdapterReply, DirectionOpen, DirectionReply, DirectionWrite, Gradients,
+    AdapterEdit, AdapterMerge, AdapterOpen, AdapterReply, DirectionOpen, DirectionReply, DirectionWrite, Gradients,
+    ModelReply,
 };
 
 use super::data::{normal, uniform};
@@ -42,6 +43,10 @@ impl FakeHost {
 
     pub(super) fn edit_adapter(&self, request: &AdapterEdit) -> Answer {
         plain(&AdapterReply { adapter: format!("adapter:{}", digest(request)?), projections: 1 })
+    }
+
+    pub(super) fn merge_adapters(&self, request: &AdapterMerge) -> Answer {
+        plain(&ModelReply { model: format!("model:{}", digest(request)?) })
     }
 
     /// The second half of each row is its answer.

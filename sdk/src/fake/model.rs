@@ -137,13 +137,21 @@ impl FakeHost {
         let tokens = at.iter().map(|(.., text)| Some(text.bytes().map(|byte| Some(u32::from(byte)))));
         let logprobs = scores.iter().map(|scores| Some(scores.iter().copied().map(Some)));
         let total = |scores: &Vec<f64>| scores.iter().sum::<f64>();
-        let columns = columns
+        let mut columns = columns
             .with_column("continuation", numbers)
             .with_text("text", at.iter().map(|(.., text)| text))
             .with_column("token_ids", Arc::new(ListArray::from_iter_primitive::<UInt32Type, _, _>(tokens)))
             .with_column("logprobs", Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(logprobs)))
             .with_column("total", Arc::new(Float64Array::from_iter_values(scores.iter().map(total))))
             .with_f64("mean", scores.iter().map(|scores| total(scores) / scores.len().max(1) as f64));
+        if request.lens {
+            let blocks = self.world.model.blocks as u64;
+            let lens = at.iter().map(|(row, .., text)| {
+                let draw = |block| Some(-8.0 * uniform(&["lens", &question(row), text], block));
+                Some((0..blocks).map(draw).collect::<Vec<_>>())
+            });
+            columns = columns.with_column("lens", Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(lens)));
+        }
         let reply = ScoreReply { firings: self.firings(&request.interventions, at.len())? };
         Ok((serde_json::to_string(&reply)?, Some(columns.into_reader()?)))
     }

@@ -1,4 +1,4 @@
-//! `adapter.open`, `adapter.edit` and `gradients`.
+//! `adapter.open`, `adapter.edit`, `adapter.merge` and `gradients`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,16 +6,19 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Builder, Float64Array, ListBuilder, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use emhost_abi::Reader;
-use emhost_abi::wire::{AdapterChange, AdapterEdit, AdapterOpen, AdapterReply, Gradients, Organism, Reply};
+use emhost_abi::wire::{
+    AdapterChange, AdapterEdit, AdapterMerge, AdapterOpen, AdapterReply, Gradients, ModelReply, Organism, Reply,
+};
 use serde_json::json;
 
 use super::lab::{Input, Lab, reply};
 use super::stream::one;
 use crate::inference::{DivergenceTask, adapter_folder, find};
-use crate::model::adapter::{Adapter, Matrices, Selection};
+use crate::model::Device;
+use crate::model::adapter::{Adapter, Matrices, Merge, Selection, merge};
 use crate::model::config::Config;
 use crate::model::intervene;
-use crate::model::organism::digest;
+use crate::model::organism::{AdapterFolder, digest};
 use crate::run::error::RunError;
 use crate::store::{Effort, StageKey, read_table, write_new, write_table};
 
@@ -51,6 +54,22 @@ impl Lab {
         Ok(AdapterReply { adapter: format!("stage:adapter/{}", key.as_str()), projections })
     }
 
+    /// Makes a model with adapters in its weights, unless the store has it.
+    pub(super) fn adapter_merge(&self, request: &AdapterMerge) -> Result<ModelReply, RunError> {
+        let (files, adapters) = find(&request.organism, Some(&self.shared.stages))?;
+        let config = Config::read(&files)?;
+        let identity = digest(&files, &adapters)?;
+        self.depends_on(&Input::Organism(request.organism.clone()), identity.clone());
+        let inputs = json!({ "organism": identity, "wide": request.wide });
+        let folder = self.built(&StageKey::of("model", &inputs), |folder: &Path| -> Result<Effort, RunError> {
+            let read = |adapter: &AdapterFolder| Adapter::read(&adapter.folder, &config, &Device::Cpu);
+            let adapters = adapters.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            merge(&files, &config, &adapters, Merge { sign: 1.0, wide: request.wide }, folder)?;
+            Ok(Effort::default())
+        })?;
+        Ok(ModelReply { model: folder.display().to_string() })
+    }
+
     /// Divergence and gradients by token, unless the store has them.
     pub(super) fn gradients(&self, request: &Gradients) -> Result<(String, Option<Reader>), RunError> {
         let (organism, reference) = (self.organism(&request.organism)?, self.organism(&request.reference)?);
@@ -73,7 +92,7 @@ impl Lab {
         let identity = digest(&files, &adapters)?;
         self.depends_on(&Input::Organism(organism), identity.clone());
         let folder = adapter_folder(&request.adapter, Some(&self.shared.stages))?;
-        Ok((Adapter::read(&folder, &config, &crate::model::Device::Cpu)?, identity))
+        Ok((Adapter::read(&folder, &config, &Device::Cpu)?, identity))
     }
 }
 

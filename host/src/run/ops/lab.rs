@@ -25,7 +25,7 @@ use crate::store::{Effort, How, StageKey, Stages};
 use crate::trace;
 
 /// Operations that this host has.
-pub const OPERATIONS: [&str; 18] = [
+pub const OPERATIONS: [&str; 19] = [
     op::MODEL_INFO,
     op::ROWS_READ,
     op::FORWARD,
@@ -34,6 +34,7 @@ pub const OPERATIONS: [&str; 18] = [
     op::TRAIN,
     op::ADAPTER_OPEN,
     op::ADAPTER_EDIT,
+    op::ADAPTER_MERGE,
     op::GRADIENTS,
     op::DIRECTION_WRITE,
     op::DIRECTION_OPEN,
@@ -256,6 +257,7 @@ impl Lab {
             op::TRAIN => self.train(&parse(op, arguments)?),
             op::ADAPTER_OPEN => self.adapter_open(&parse(op, arguments)?),
             op::ADAPTER_EDIT => reply(self.adapter_edit(&parse(op, arguments)?)?, None),
+            op::ADAPTER_MERGE => reply(self.adapter_merge(&parse(op, arguments)?)?, None),
             op::GRADIENTS => self.gradients(&parse(op, arguments)?),
             op::DIRECTION_WRITE => reply(self.direction_write(&parse(op, arguments)?, needed(op, input)?)?, None),
             op::DIRECTION_OPEN => self.direction_open(&parse(op, arguments)?),

@@ -18,7 +18,7 @@ impl Lab {
         let organism = self.organism(&request.organism)?;
         let (rows, digest) = self.load(&request.rows)?;
         let steering = self.steering(&request.interventions, &request.strengths)?;
-        let task = ScoreTask::new(&organism, &rows, steering)?;
+        let task = ScoreTask::new(&organism, &rows, steering)?.with_lens(request.lens);
         let key = StageKey::of("score", &task.inputs(&digest));
         let folder = self.stage(&key, &organism, |folder| -> Result<u64, RunError> {
             let scores = task.run(&mut |done, total| self.step("score continuations", done, total))?;

@@ -72,6 +72,23 @@ pub struct AdapterReply {
     pub projections: usize,
 }
 
+/// Adds an organism's adapters to the weights of its model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterMerge {
+    /// The model and its adapters.
+    pub organism: Organism,
+    /// Write f32; otherwise each tensor in its own type, to which sums are rounded.
+    #[serde(default)]
+    pub wide: bool,
+}
+
+/// A model that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelReply {
+    /// Goes into [`Organism::model`].
+    pub model: String,
+}
+
 /// How much an organism differs from another one at each answer token, and how much each token's embedding has to do
 /// with that.
 ///

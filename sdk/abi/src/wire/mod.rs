@@ -18,8 +18,8 @@ mod train;
 
 pub use figure::{Axis, Bars, Figure, Line, Plot, Points, Scale};
 pub use inside::{
-    AdapterChange, AdapterEdit, AdapterOpen, AdapterReply, DirectionOpen, DirectionReply, DirectionRow, DirectionWrite,
-    GradientRow, Gradients, ProjectionRow,
+    AdapterChange, AdapterEdit, AdapterMerge, AdapterOpen, AdapterReply, DirectionOpen, DirectionReply, DirectionRow,
+    DirectionWrite, GradientRow, Gradients, ModelReply, ProjectionRow,
 };
 pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
 pub use mask::{EmptyRows, Mask, OverLong, Preset};

@@ -27,6 +27,8 @@ pub mod op {
     pub const ADAPTER_OPEN: &str = "adapter.open";
     /// Takes [`AdapterEdit`](crate::wire::AdapterEdit), gives [`AdapterReply`](crate::wire::AdapterReply).
     pub const ADAPTER_EDIT: &str = "adapter.edit";
+    /// Takes [`AdapterMerge`](crate::wire::AdapterMerge), gives [`ModelReply`](crate::wire::ModelReply).
+    pub const ADAPTER_MERGE: &str = "adapter.merge";
     /// Takes [`Gradients`](crate::wire::Gradients), gives a stream of [`GradientRow`](crate::wire::GradientRow)s.
     pub const GRADIENTS: &str = "gradients";
     /// Takes [`DirectionWrite`](crate::wire::DirectionWrite) and a stream of [`DirectionRow`](crate::wire::DirectionRow)s,

@@ -184,12 +184,15 @@ pub struct Score {
     /// Every row is scored once per strength; none means once at strength 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strengths: Vec<f64>,
+    /// Give what each block alone would say of a continuation's first token; the scores then have a column `lens`.
+    #[serde(default, skip_serializing_if = "super::train::is_default")]
+    pub lens: bool,
 }
 
 impl Score {
     /// Scores without interventions.
     pub fn new(organism: Organism, rows: Rows) -> Self {
-        Self { organism, rows, interventions: Vec::new(), strengths: Vec::new() }
+        Self { organism, rows, interventions: Vec::new(), strengths: Vec::new(), lens: false }
     }
 }
 
@@ -221,4 +224,9 @@ pub struct ContinuationRow {
     pub total: f64,
     /// Their mean.
     pub mean: f64,
+    /// The logit lens (nostalgebraist 2020) where it is asked for: the log-probability of the first token after each
+    /// block, from that block's output through the final norm and the output matrix, in nats. The last block's is the
+    /// first of `logprobs`, unless logits are edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lens: Vec<f64>,
 }
