@@ -310,7 +310,8 @@ fn scores_equal_the_log_softmax_of_a_plain_pass() {
             let last = output.narrow(0, row.prompt.len() - 1, 1).unwrap();
             let network = &organism.network;
             let logits = network.logits(&network.finish(&last, &mut Untapped).unwrap()).unwrap();
-            let logits = logits.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let logits: Vec<f64> =
+                logits.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
             let expected = probabilities(&logits, 1.0, 1.0)[continuation[0] as usize].ln();
             assert!((seen - expected).abs() < 4e-4, "block {block}: {seen} {expected}");
         }
