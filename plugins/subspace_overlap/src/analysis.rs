@@ -1,17 +1,21 @@
 //! The measures of one organism: every site, view, bank and subspace.
 
+use std::collections::BTreeMap;
+
 use emhost_sdk::prelude::*;
 use emhost_stats::empirical::{Tail, empirical_p};
-use emhost_stats::overlap::{cosine, reconstruction_cosine, row_cosines, row_overlaps};
-use emhost_stats::{Matrix, Pca, StatsError};
+use emhost_stats::overlap::{Coordinates, cosine, row_cosines, row_overlaps};
+use emhost_stats::{Leading, Pca, StatsError};
 
+use crate::activations::{Activations, Pair, Split};
 use crate::analysis::clusters::{Clusters, correlate};
-use crate::capture::{Captured, Pair, Split, VIEWS};
+use crate::analysis::spaces::{Spaces, Spec, means};
 use crate::control::{Null, Planes, RandomControl, ascending_degrees, expected_fraction};
-use crate::params::{Params, REFERENCE, TRAIN, Trained};
+use crate::params::{Params, REFERENCE, Seen, TRAIN};
 use crate::tables::{Angle, Correlation, Dimension, MeanDelta, Overlap, Prompt};
 
 pub mod clusters;
+mod spaces;
 
 /// What a cell found.
 #[derive(Default)]
@@ -22,32 +26,51 @@ pub struct Found {
     pub correlations: Vec<Correlation>,
     pub mean_deltas: Vec<MeanDelta>,
     pub dimensions: Vec<Dimension>,
-    control: RandomControl,
+    /// The mean training deltas at the headline site.
+    pub directions: BTreeMap<Seen, Vec<f64>>,
     /// The control's group of each overlap, and the dimensions of each angle.
     groups: Vec<usize>,
     planes: Vec<Planes>,
 }
 
-/// Measures everything; the random control comes last, because its draws are shared.
-pub fn analyse(lab: &Lab, params: &Params, trained: &Trained, captured: &Captured) -> Result<Found> {
+/// Measures everything, one site, view and split at a time. The random control comes last, because its draws are shared.
+///
+/// # Errors
+///
+/// The dataset cannot be read, nothing moves at a site, or the run was stopped.
+pub fn analyse(lab: &Lab, params: &Params, activations: &Activations) -> Result<Found> {
     let mut found = Found::default();
-    let total = (captured.sites.len() * VIEWS.len()) as u64;
+    let mut control = RandomControl::new(params.random_draws, params.seed);
+    let total = (activations.sites.len() * activations.views().len()) as u64;
     let mut done = 0;
-    for site in &captured.sites {
-        for view in VIEWS.map(View::name) {
-            lab.progress(done, total, &format!("compare subspaces at {site}, {view}"))?;
+    for site in &activations.sites {
+        for (view, splits) in activations.views() {
+            lab.progress(done, total, &format!("compare subspaces at {site}, {}", view.name()))?;
             done += 1;
-            let at = At { params, trained, site, view: &view };
-            let pairs = captured.read(lab, site, &view)?;
-            at.measure(&mut found, &captured.splits, &pairs)?;
+            let at = At { params, activations, site, view: *view };
+            at.measure(lab, &mut found, &mut control, splits)?;
         }
     }
-    let null = found.control.draw(lab, params.random_draws, params.seed)?;
+    let null = control.finish(lab)?;
     found.compare(&null).map_err(|error| Error::Plugin(format!("failed to {error} (random control)")))?;
     Ok(found)
 }
 
 impl Found {
+    /// Emits the cell's tables of the analysis.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full.
+    pub fn emit(&self, lab: &Lab) -> Result<()> {
+        lab.emit("overlap", Overlap::table(&self.overlaps))?;
+        lab.emit("prompts", Prompt::table(&self.prompts))?;
+        lab.emit("correlation", Correlation::table(&self.correlations))?;
+        lab.emit("mean_delta", MeanDelta::table(&self.mean_deltas))?;
+        lab.emit("dimension", Dimension::table(&self.dimensions))?;
+        if self.angles.is_empty() { Ok(()) } else { lab.emit("angles", Angle::table(&self.angles)) }
+    }
+
     /// Fills in what the random subspaces gave.
     fn compare(&mut self, null: &Null) -> Result<(), StatsError> {
         for (row, &group) in self.overlaps.iter_mut().zip(&self.groups) {
@@ -77,114 +100,118 @@ fn spread(draws: &[f64]) -> [f64; 3] {
 /// One organism, site and view.
 struct At<'a> {
     params: &'a Params,
-    trained: &'a Trained,
+    activations: &'a Activations,
     site: &'a str,
-    view: &'a str,
+    view: Seen,
 }
 
-/// The subspaces that evaluation deltas are compared with.
-struct Spaces {
-    /// Of the training deltas.
-    train: Pca,
-    /// Of the training prompts before the fine-tune.
-    before: Pca,
-    /// Of the reference's training deltas.
-    reference: Option<Pca>,
-    train_deltas: Matrix,
+/// One bank there.
+struct Bank<'a> {
+    split: &'a Split,
+    pair: Pair,
+    clusters: Clusters<'a>,
+    /// Its deltas along the training components.
+    coordinates: Coordinates,
 }
 
 impl At<'_> {
-    fn measure(&self, found: &mut Found, splits: &[Split], pairs: &[Pair]) -> Result<()> {
-        let of = |name: &str| splits.iter().zip(pairs).find(|(split, _)| split.name == name).map(|(_, pair)| pair);
-        let train = of(TRAIN).ok_or("no training prompts were captured")?;
-        let fit = |rows: &Matrix, what| Pca::fit(rows).map_err(|error| self.failed(what, error));
-        let spaces = Spaces {
-            train: fit(&train.delta, TRAIN)?,
-            before: fit(&train.before, "train before")?,
-            reference: of(REFERENCE).map(|pair| fit(&pair.delta, REFERENCE)).transpose()?,
-            train_deltas: train.delta.clone(),
-        };
-        found.dimensions.push(self.dimension(TRAIN, &spaces.train));
-        found.dimensions.push(self.dimension("train before", &spaces.before));
-        found.dimensions.extend(spaces.reference.iter().map(|pca| self.dimension(REFERENCE, pca)));
-        for (split, pair) in splits.iter().zip(pairs).filter(|(split, _)| ![TRAIN, REFERENCE].contains(&&*split.name)) {
-            let clusters = Clusters::new(split, self.params);
-            self.bank(found, &spaces, split, pair, &clusters).map_err(|error| self.failed(&split.name, error))?;
+    fn measure(&self, lab: &Lab, found: &mut Found, control: &mut RandomControl, splits: &[Split]) -> Result<()> {
+        let read = |split: &Split| self.activations.read(lab, self.site, self.view, split);
+        let of = |name: &str| splits.iter().find(|split| split.name == name);
+        let train = read(of(TRAIN).ok_or("no training prompts were captured")?)?;
+        let mut spaces = Spaces::fit(self.params, train).map_err(|error| self.failed(TRAIN, error))?;
+        if let Some(split) = of(REFERENCE) {
+            spaces.refer(&read(split)?.delta).map_err(|error| self.failed(REFERENCE, error))?;
+        }
+        for (vectors, pca) in spaces.fitted() {
+            found.dimensions.push(self.dimension(vectors, pca));
+        }
+        if self.site == self.activations.headline_site {
+            found.directions.insert(self.view, spaces.train.mean().to_vec());
+        }
+        for split in splits.iter().filter(|split| ![TRAIN, REFERENCE].contains(&split.name.as_str())) {
+            let pair = read(split)?;
+            self.bank(lab, found, control, &spaces, (split, pair))?;
         }
         Ok(())
     }
 
     fn bank(
         &self,
+        lab: &Lab,
         found: &mut Found,
+        control: &mut RandomControl,
         spaces: &Spaces,
-        split: &Split,
-        pair: &Pair,
-        clusters: &Clusters<'_>,
-    ) -> Result<(), StatsError> {
-        let rank = spaces.train.variances().len();
-        let mut specs = Vec::new();
-        for &share in &self.params.variance {
-            specs.push((format!("variance:{share}"), spaces.train.components_for_variance(share)?));
+        (split, pair): (&Split, Pair),
+    ) -> Result<()> {
+        let failed = |error| self.failed(&split.name, error);
+        let clusters = Clusters::new(split, self.params);
+        let coordinates = spaces.coordinates(&pair.delta).map_err(failed)?;
+        let bank = Bank { split, pair, clusters, coordinates };
+        let centered = bank.pair.delta.center(spaces.train.mean()).map_err(failed)?;
+        let ks = spaces.specs.iter().map(|spec| spec.k).filter(|&k| k <= spaces.rank());
+        let group = control.add_rows(lab, &centered, ks)?;
+        drop(centered);
+        let rows = self.overlaps(spaces, &bank).map_err(failed)?;
+        found.groups.extend(rows.iter().map(|_| group));
+        found.overlaps.extend(rows);
+        if self.params.angles_k > 0 {
+            self.angles(found, control, spaces, &bank).map_err(failed)?;
         }
-        specs.extend(self.params.ks.iter().map(|&k| (format!("k={k}"), k)));
-        let ks = specs.iter().map(|&(_, k)| k).filter(|&k| k <= rank);
-        let group = found.control.add_rows(&pair.delta.center(spaces.train.mean())?, ks);
-        for (subspace, k) in specs {
-            let labels = Overlap {
-                organism: self.trained.name.clone(),
-                site: self.site.to_owned(),
-                view: self.view.to_owned(),
-                bank: split.name.clone(),
-                subspace,
-                k: k as u64,
-                n: pair.delta.rows() as u64,
-                clusters: clusters.count as u64,
-                reference: self.trained.reference.clone().unwrap_or_default(),
-                ..Overlap::default()
-            };
-            let row = if k <= rank { self.overlap(labels, k, spaces, &pair.delta, clusters)? } else { labels };
-            found.overlaps.push(row);
-            found.groups.push(group);
-        }
-        self.angles(found, spaces, split, pair)?;
-        self.prompts(found, spaces, split, pair, clusters)?;
-        found.mean_deltas.push(self.mean_delta(spaces, split, pair, clusters)?);
+        self.prompts(found, spaces, &bank).map_err(failed)?;
+        found.mean_deltas.push(self.mean_delta(spaces, &bank).map_err(failed)?);
         Ok(())
+    }
+
+    fn overlaps(&self, spaces: &Spaces, bank: &Bank<'_>) -> Result<Vec<Overlap>, StatsError> {
+        let deltas = &bank.pair.delta;
+        let labels = |spec: &Spec| Overlap {
+            organism: self.activations.organism.clone(),
+            site: self.site.to_owned(),
+            view: self.view.name(),
+            bank: bank.split.name.clone(),
+            subspace: spec.name.clone(),
+            k: spec.k as u64,
+            width: deltas.cols() as u64,
+            n: deltas.rows() as u64,
+            clusters: bank.clusters.count as u64,
+            reference: self.activations.reference.clone(),
+            ..Overlap::default()
+        };
+        // The same rows, centred alike, in the other subspaces.
+        let before = spaces.along(&spaces.before, deltas)?;
+        let reference = spaces.reference.as_ref().map(|pca| spaces.along(pca, deltas)).transpose()?;
+        let row = |spec: &Spec| {
+            let Some(train) = spaces.trained.get(&spec.k) else { return Ok(labels(spec)) };
+            self.overlap(labels(spec), spaces, bank, *train, [Some(&before), reference.as_ref()])
+        };
+        spaces.specs.iter().map(row).collect()
     }
 
     fn overlap(
         &self,
         labels: Overlap,
-        k: usize,
         spaces: &Spaces,
-        deltas: &Matrix,
-        clusters: &Clusters<'_>,
+        bank: &Bank<'_>,
+        [train_fraction, train_mahalanobis]: [f64; 2],
+        others: [Option<&Coordinates>; 2],
     ) -> Result<Overlap, StatsError> {
-        let center = spaces.train.mean();
-        let basis = spaces.train.basis(k)?;
-        let rows = row_overlaps(deltas, center, &basis)?;
+        let (k, clusters) = (labels.k as usize, &bank.clusters);
+        let rows = bank.coordinates.row_overlaps(k)?;
         let fractions: Vec<f64> = rows.iter().map(|row| row.fraction()).collect();
         let [fraction, fraction_low, fraction_high] = clusters.mean(&fractions)?;
-        let (mut mahalanobis, mut cosines) = (Vec::new(), Vec::new());
-        for delta in deltas.iter_rows() {
-            mahalanobis.push(spaces.train.mahalanobis(delta, k)?);
-            cosines.push(reconstruction_cosine(delta, center, &basis)?);
-        }
-        // The same rows, centred alike, in another subspace of equal dimension.
-        let against = |other: Option<&Pca>| -> Result<[f64; 4], StatsError> {
-            let Some(other) = other.filter(|other| k <= other.variances().len()) else { return Ok([f64::NAN; 4]) };
-            let there: Vec<f64> =
-                row_overlaps(deltas, center, &other.basis(k)?)?.iter().map(|row| row.fraction()).collect();
+        let [mahalanobis, reconstruction_cosine] = means(&bank.coordinates, k, spaces.train.variances())?;
+        let against = |other: Option<&Coordinates>| -> Result<[f64; 4], StatsError> {
+            let Some(other) = other.filter(|other| k <= other.k()) else { return Ok([f64::NAN; 4]) };
+            let there: Vec<f64> = other.row_overlaps(k)?.iter().map(|row| row.fraction()).collect();
             let differences: Vec<f64> = fractions.iter().zip(&there).map(|(here, there)| here - there).collect();
             let [difference, low, high] = clusters.mean(&differences)?;
             Ok([mean(there.into_iter()), difference, low, high])
         };
+        let [before, reference] = others;
+        let [before_fraction, before_difference, before_difference_low, before_difference_high] = against(before)?;
         let [reference_fraction, reference_difference, reference_difference_low, reference_difference_high] =
-            against(spaces.reference.as_ref())?;
-        let [before_fraction, before_difference, before_difference_low, before_difference_high] =
-            against(Some(&spaces.before))?;
-        let train_rows = row_overlaps(&spaces.train_deltas, center, &basis)?;
+            against(reference)?;
         Ok(Overlap {
             available: true,
             fraction,
@@ -192,9 +219,10 @@ impl At<'_> {
             fraction_high,
             squared_fraction: mean(rows.iter().map(|row| row.squared_fraction())),
             explained_l2: mean(rows.iter().map(|row| row.explained_l2().unwrap_or(f64::NAN))),
-            mahalanobis: mean(mahalanobis.into_iter()),
-            reconstruction_cosine: mean(cosines.into_iter()),
-            train_fraction: mean(train_rows.iter().map(|row| row.fraction())),
+            mahalanobis,
+            reconstruction_cosine,
+            train_fraction,
+            train_mahalanobis,
             reference_fraction,
             reference_difference,
             reference_difference_low,
@@ -207,19 +235,26 @@ impl At<'_> {
         })
     }
 
-    fn angles(&self, found: &mut Found, spaces: &Spaces, split: &Split, pair: &Pair) -> Result<(), StatsError> {
-        let eval = Pca::fit(&pair.delta)?;
-        found.dimensions.push(self.dimension(&split.name, &eval));
-        let of = |pca: &Pca| self.params.headline_k.min(pca.variances().len());
-        let planes = Planes { width: pair.delta.cols(), a: of(&spaces.train), b: of(&eval) };
-        found.control.add_planes(planes);
+    fn angles(
+        &self,
+        found: &mut Found,
+        control: &mut RandomControl,
+        spaces: &Spaces,
+        bank: &Bank<'_>,
+    ) -> Result<(), StatsError> {
+        let eval = Pca::fit_leading(&bank.pair.delta, Leading { k: self.params.angles_k, share: 0.0 })?;
+        found.dimensions.push(self.dimension(&bank.split.name, &eval));
+        let of = |pca: &Pca| self.params.angles_k.min(pca.variances().len());
+        let planes = Planes { width: bank.pair.delta.cols(), a: of(&spaces.train), b: of(&eval) };
+        control.add_planes(planes);
         let degrees = ascending_degrees(&spaces.train.basis(planes.a)?, &eval.basis(planes.b)?)?;
         for (at, degrees) in degrees.into_iter().enumerate() {
             found.angles.push(Angle {
-                organism: self.trained.name.clone(),
+                organism: self.activations.organism.clone(),
                 site: self.site.to_owned(),
-                view: self.view.to_owned(),
-                bank: split.name.clone(),
+                view: self.view.name(),
+                bank: bank.split.name.clone(),
+                n: bank.pair.delta.rows() as u64,
                 k: planes.a.min(planes.b) as u64,
                 index: at as u64 + 1,
                 degrees,
@@ -231,44 +266,33 @@ impl At<'_> {
         Ok(())
     }
 
-    fn prompts(
-        &self,
-        found: &mut Found,
-        spaces: &Spaces,
-        split: &Split,
-        pair: &Pair,
-        clusters: &Clusters<'_>,
-    ) -> Result<(), StatsError> {
+    fn prompts(&self, found: &mut Found, spaces: &Spaces, bank: &Bank<'_>) -> Result<(), StatsError> {
+        let Bank { split, pair, clusters, coordinates } = bank;
         let prompt_k = spaces.before.components_for_variance(self.params.prompt_variance)?;
         let like = row_overlaps(&pair.before, spaces.before.mean(), &spaces.before.basis(prompt_k)?)?;
         let like: Vec<f64> = like.iter().map(|row| row.fraction()).collect();
         let cosines = row_cosines(&pair.delta, spaces.train.mean())?;
         let k = self.params.headline_k;
-        let rows = row_overlaps(
-            &pair.delta,
-            spaces.train.mean(),
-            &spaces.train.basis(k.min(spaces.train.variances().len()))?,
-        )?;
-        for (i, row) in rows.iter().enumerate() {
+        for (i, row) in coordinates.row_overlaps(k.min(coordinates.k()))?.iter().enumerate() {
             found.prompts.push(Prompt {
-                organism: self.trained.name.clone(),
+                organism: self.activations.organism.clone(),
                 site: self.site.to_owned(),
-                view: self.view.to_owned(),
+                view: self.view.name(),
                 bank: split.name.clone(),
                 row_id: split.row_ids[i].clone(),
                 topic: split.topics[i].clone(),
                 prompt_overlap: like[i],
                 delta_cosine: cosines[i],
-                fraction: if k <= spaces.train.variances().len() { row.fraction() } else { f64::NAN },
+                fraction: if k <= spaces.rank() { row.fraction() } else { f64::NAN },
                 delta_norm: row.norm,
             });
         }
         let (pearson, spearman) = correlate(&like, &cosines)?;
         let (topics, topic) = clusters.topic_correlation(&like, &cosines)?;
         found.correlations.push(Correlation {
-            organism: self.trained.name.clone(),
+            organism: self.activations.organism.clone(),
             site: self.site.to_owned(),
-            view: self.view.to_owned(),
+            view: self.view.name(),
             bank: split.name.clone(),
             n: like.len() as u64,
             prompt_k: prompt_k as u64,
@@ -288,46 +312,40 @@ impl At<'_> {
         Ok(())
     }
 
-    fn mean_delta(
-        &self,
-        spaces: &Spaces,
-        split: &Split,
-        pair: &Pair,
-        clusters: &Clusters<'_>,
-    ) -> Result<MeanDelta, StatsError> {
+    fn mean_delta(&self, spaces: &Spaces, bank: &Bank<'_>) -> Result<MeanDelta, StatsError> {
+        let Pair { before, delta } = &bank.pair;
         let direction = spaces.train.mean();
-        let eval = pair.delta.mean_row();
-        let [cosine_low, cosine_high] = clusters.cosine_interval(&pair.delta, direction);
+        let eval = delta.mean_row();
+        let [cosine_low, cosine_high] = bank.clusters.cosine_interval(delta, direction);
         let reference = spaces.reference.as_ref();
         Ok(MeanDelta {
-            organism: self.trained.name.clone(),
+            organism: self.activations.organism.clone(),
             site: self.site.to_owned(),
-            view: self.view.to_owned(),
-            bank: split.name.clone(),
+            view: self.view.name(),
+            bank: bank.split.name.clone(),
             n_train: spaces.train.n() as u64,
-            n_eval: pair.delta.rows() as u64,
+            n_eval: delta.rows() as u64,
             cosine: cosine(&eval, direction)?,
             cosine_low,
             cosine_high,
             norm_train: norm(direction),
             norm_eval: norm(&eval),
-            relative_eval: norm(&eval) / mean(pair.before.iter_rows().map(norm)),
-            reference: self.trained.reference.clone().unwrap_or_default(),
+            relative_eval: norm(&eval) / mean(before.iter_rows().map(norm)),
+            reference: self.activations.reference.clone(),
             reference_cosine: reference.map_or(Ok(f64::NAN), |pca| cosine(&eval, pca.mean()))?,
         })
     }
 
     fn dimension(&self, vectors: &str, pca: &Pca) -> Dimension {
         Dimension {
-            organism: self.trained.name.clone(),
+            organism: self.activations.organism.clone(),
             site: self.site.to_owned(),
-            view: self.view.to_owned(),
+            view: self.view.name(),
             vectors: vectors.to_owned(),
             n: pca.n() as u64,
-            rank: pca.variances().len() as u64,
-            elbow: elbow(pca.ratios()) as u64,
-            // The ratios sum to 1.
-            participation: 1.0 / pca.ratios().iter().map(|ratio| ratio * ratio).sum::<f64>(),
+            rank: if pca.is_complete() { pca.variances().len() as f64 } else { f64::NAN },
+            elbow: pca.elbow().map_or(f64::NAN, |elbow| elbow as f64),
+            participation: pca.participation(),
             first_share: pca.ratios()[0],
         }
     }
@@ -335,7 +353,9 @@ impl At<'_> {
     fn failed(&self, what: &str, error: StatsError) -> Error {
         let place = format!(
             "failed to {error} (organism `{}`, site `{}`, view `{}`, `{what}`)",
-            self.trained.name, self.site, self.view
+            self.activations.organism,
+            self.site,
+            self.view.name()
         );
         match error {
             StatsError::Constant { .. } | StatsError::ZeroVector { .. } => {
@@ -344,14 +364,6 @@ impl At<'_> {
             _ => Error::Plugin(place),
         }
     }
-}
-
-/// Number of components up to the elbow of the explained variance: the one farthest below the chord from the first to
-/// the last (Satopaa et al. 2011).
-fn elbow(ratios: &[f64]) -> usize {
-    let last = ratios.len() - 1;
-    let below = |i: usize| ratios[0] + (ratios[last] - ratios[0]) * i as f64 / last.max(1) as f64 - ratios[i];
-    (0..ratios.len()).fold(0, |best, i| if below(i) > below(best) { i } else { best }) + 1
 }
 
 fn norm(vector: &[f64]) -> f64 {

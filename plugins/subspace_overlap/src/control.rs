@@ -1,7 +1,8 @@
 //! The random control: the same rows in random subspaces, and random subspaces against each other.
 //!
 //! Each draw is one Haar-distributed orthonormal basis per width, whose first k vectors are the draw's subspace of
-//! dimension k. It is shared by all sites, views and banks, so that one matrix product per draw serves them all.
+//! dimension k. It is shared by all sites, views and banks: the basis is drawn once for many of them, and one product of
+//! each bank's rows with it serves every k.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +13,12 @@ use emhost_stats::{Basis, Matrix, StatsError};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
 
-/// Rows of one site, view and bank.
+/// Rows of one site, view and bank that wait for the draws.
 struct Group {
+    number: usize,
     width: usize,
     /// Rows of norm 1, row-major.
     units: Vec<f64>,
-    ks: BTreeSet<usize>,
 }
 
 /// Dimensions of two subspaces of a space of that width.
@@ -31,14 +32,18 @@ pub struct Planes {
     pub b: usize,
 }
 
-/// Collects what is to be drawn, then draws it.
-#[derive(Default)]
+/// Collects what is to be compared with random subspaces, and draws them when enough is there: the draws are the same
+/// each time, so that only the time depends on how often.
 pub struct RandomControl {
-    groups: Vec<Group>,
+    draws: usize,
+    seed: u64,
+    waiting: Vec<Group>,
     planes: BTreeSet<Planes>,
+    null: Null,
 }
 
 /// The null distributions.
+#[derive(Default)]
 pub struct Null {
     /// Per group and k: the mean fraction of each draw.
     fractions: Vec<BTreeMap<usize, Vec<f64>>>,
@@ -46,16 +51,34 @@ pub struct Null {
     angles: BTreeMap<Planes, Vec<Vec<f64>>>,
 }
 
+/// Values that wait at most, half a gigabyte.
+const MOST_WAITING: usize = 1 << 26;
+
 impl RandomControl {
+    /// Nothing to compare yet.
+    pub fn new(draws: usize, seed: u64) -> Self {
+        Self { draws, seed, waiting: Vec::new(), planes: BTreeSet::new(), null: Null::default() }
+    }
+
     /// Adds rows (`n x width`, none of them zero) and the dimensions at which their mean fraction is wanted.
-    pub fn add_rows(&mut self, centered: &Matrix, ks: impl IntoIterator<Item = usize>) -> usize {
-        let unit = |row: &[f64]| {
+    ///
+    /// # Errors
+    ///
+    /// The run was stopped.
+    pub fn add_rows(&mut self, lab: &Lab, centered: &Matrix, ks: impl IntoIterator<Item = usize>) -> Result<usize> {
+        let values = centered.rows() * centered.cols();
+        if self.waiting.iter().map(|group| group.units.len()).sum::<usize>() + values > MOST_WAITING {
+            self.draw(lab)?;
+        }
+        let mut units = Vec::with_capacity(values);
+        for row in centered.iter_rows() {
             let norm = row.iter().map(|value| value * value).sum::<f64>().sqrt();
-            row.iter().map(|value| value / norm).collect::<Vec<_>>()
-        };
-        let units = centered.iter_rows().flat_map(unit).collect();
-        self.groups.push(Group { width: centered.cols(), units, ks: ks.into_iter().collect() });
-        self.groups.len() - 1
+            units.extend(row.iter().map(|value| value / norm));
+        }
+        let number = self.null.fractions.len();
+        self.waiting.push(Group { number, width: centered.cols(), units });
+        self.null.fractions.push(ks.into_iter().map(|k| (k, Vec::new())).collect());
+        Ok(number)
     }
 
     /// Adds a pair of dimensions whose principal angles are wanted. A fixed subspace against a random one has the same
@@ -64,58 +87,71 @@ impl RandomControl {
         self.planes.insert(planes);
     }
 
-    /// Draws everything.
-    pub fn draw(&self, lab: &Lab, draws: usize, seed: u64) -> Result<Null> {
-        let fractions = self.groups.iter().map(|group| group.ks.iter().map(|&k| (k, Vec::new())).collect());
-        let mut null = Null { fractions: fractions.collect(), angles: BTreeMap::new() };
-        let widths: BTreeSet<usize> = self.groups.iter().map(|group| group.width).collect();
-        for &width in &widths {
-            let groups: Vec<usize> = (0..self.groups.len()).filter(|&at| self.groups[at].width == width).collect();
-            let stack: Vec<f64> = groups.iter().flat_map(|&at| &self.groups[at].units).copied().collect();
-            let wanted = groups.iter().flat_map(|&at| &self.groups[at].ks).copied().filter(|&k| k < width);
-            let planes: Vec<Planes> = self.planes.iter().copied().filter(|planes| planes.width == width).collect();
-            let most = wanted.chain(planes.iter().map(|planes| planes.b)).max().unwrap_or(1);
-            for draw in 0..draws {
-                if draw % 16 == 0 {
-                    lab.progress(draw as u64, draws as u64, "random subspaces")?;
-                }
-                let basis = random_orthonormal_from(&mut Rng::new(seed, draw as u64), width, most).map_err(failed)?;
-                self.project(&groups, &stack, &basis, &mut null);
-                for &planes in &planes {
-                    let angles = angles_to_axes(planes, &basis).map_err(failed)?;
-                    null.angles.entry(planes).or_default().push(angles);
-                }
-            }
+    /// Draws what is left.
+    ///
+    /// # Errors
+    ///
+    /// The run was stopped.
+    pub fn finish(mut self, lab: &Lab) -> Result<Null> {
+        self.draw(lab)?;
+        for &planes in &self.planes {
+            let angles = (0..self.draws).map(|draw| angles_to_axes(planes, &self.basis(draw, planes.width, planes.b)?));
+            let angles = angles.collect::<Result<_, StatsError>>().map_err(failed)?;
+            self.null.angles.insert(planes, angles);
         }
-        Ok(null)
+        Ok(self.null)
     }
 
-    /// Mean fraction of each group's rows at each of its ks: running sums of squared coordinates.
-    fn project(&self, groups: &[usize], stack: &[f64], basis: &Basis, null: &mut Null) {
-        let (width, most) = (basis.dim(), basis.k());
-        let rows = stack.len() / width;
-        let mut coordinates = Mat::<f64>::zeros(rows, most);
-        let stack = MatRef::from_row_major_slice(stack, rows, width);
-        let axes = MatRef::from_row_major_slice(basis.matrix().as_slice(), most, width);
-        matmul(coordinates.as_mut(), Accum::Replace, stack, axes.transpose(), 1.0, Par::Seq);
-        let mut energy = vec![0.0; rows];
-        for k in 1..=most {
-            energy.iter_mut().zip(coordinates.col(k - 1).iter()).for_each(|(sum, value)| *sum += value * value);
-            let mut start = 0;
-            for &at in groups {
-                let n = self.groups[at].units.len() / width;
-                if let Some(draws) = null.fractions[at].get_mut(&k).filter(|_| k < width) {
-                    let sum: f64 = energy[start..start + n].iter().map(|energy| energy.sqrt().min(1.0)).sum();
-                    draws.push(sum / n as f64);
+    /// The first `k` vectors of a draw.
+    fn basis(&self, draw: usize, width: usize, k: usize) -> Result<Basis, StatsError> {
+        random_orthonormal_from(&mut Rng::new(self.seed, draw as u64), width, k)
+    }
+
+    /// Compares what waits with all draws.
+    fn draw(&mut self, lab: &Lab) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let widths: BTreeSet<usize> = waiting.iter().map(|group| group.width).collect();
+        for width in widths {
+            let groups: Vec<&Group> = waiting.iter().filter(|group| group.width == width).collect();
+            let ks = groups.iter().flat_map(|group| self.null.fractions[group.number].keys().copied());
+            let most = ks.filter(|&k| k < width).max().unwrap_or(1);
+            for draw in 0..self.draws {
+                if draw % 16 == 0 || width > 1024 {
+                    lab.progress(draw as u64, self.draws as u64, "random subspaces")?;
                 }
-                start += n;
+                let basis = self.basis(draw, width, most).map_err(failed)?;
+                for group in &groups {
+                    project(group, &basis, &mut self.null.fractions[group.number]);
+                }
             }
         }
-        // The whole space holds everything, in every draw.
-        for &at in groups {
-            null.fractions[at].range_mut(width..).for_each(|(_, draws)| draws.push(1.0));
+        Ok(())
+    }
+}
+
+/// Mean fraction of a group's rows at each of its ks: running sums of squared coordinates.
+fn project(group: &Group, basis: &Basis, fractions: &mut BTreeMap<usize, Vec<f64>>) {
+    let width = basis.dim();
+    let Some(most) = fractions.keys().copied().filter(|&k| k < width).max() else { return whole(width, fractions) };
+    let rows = group.units.len() / width;
+    let mut coordinates = Mat::<f64>::zeros(rows, most);
+    let units = MatRef::from_row_major_slice(&group.units, rows, width);
+    let axes = MatRef::from_row_major_slice(&basis.matrix().as_slice()[..most * width], most, width);
+    matmul(coordinates.as_mut(), Accum::Replace, units, axes.transpose(), 1.0, Par::Seq);
+    let mut energy = vec![0.0; rows];
+    for k in 1..=most {
+        energy.iter_mut().zip(coordinates.col(k - 1).iter()).for_each(|(sum, value)| *sum += value * value);
+        if let Some(draws) = fractions.get_mut(&k) {
+            let sum: f64 = energy.iter().map(|energy| energy.sqrt().min(1.0)).sum();
+            draws.push(sum / rows as f64);
         }
     }
+    whole(width, fractions);
+}
+
+/// The whole space holds everything, in every draw.
+fn whole(width: usize, fractions: &mut BTreeMap<usize, Vec<f64>>) {
+    fractions.range_mut(width..).for_each(|(_, draws)| draws.push(1.0));
 }
 
 impl Null {

@@ -1,75 +1,8 @@
-//! The tables: each row type is declared once and both written and read from that declaration.
+//! The tables of the analysis. Numbers are missing where there is no value.
 
 use emhost_sdk::prelude::*;
 
-/// A type that a column can hold.
-trait Value: Clone {
-    /// What stands where there is no value.
-    fn missing() -> Self;
-    fn write(table: Table, name: &str, values: impl Iterator<Item = Self>) -> Table;
-    fn read(table: &Table, name: &str) -> Result<Vec<Self>>;
-}
-
-macro_rules! value {
-    ($type:ty, $missing:expr, $with:ident, $get:ident) => {
-        impl Value for $type {
-            fn missing() -> Self {
-                $missing
-            }
-
-            fn write(table: Table, name: &str, values: impl Iterator<Item = Self>) -> Table {
-                table.$with(name, values)
-            }
-
-            fn read(table: &Table, name: &str) -> Result<Vec<Self>> {
-                Ok(table.$get(name)?.into_iter().map(Self::from).collect())
-            }
-        }
-    };
-}
-
-value!(String, String::new(), with_text, text);
-value!(f64, f64::NAN, with_f64, f64);
-value!(u64, 0, with_u64, u64);
-value!(bool, false, with_bool, bool);
-
-macro_rules! record {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub struct $name { $($(#[$doc])* pub $field: $type,)* }
-
-        impl Default for $name {
-            /// Empty names, zero counts, NaN numbers.
-            fn default() -> Self {
-                Self { $($field: Value::missing(),)* }
-            }
-        }
-
-        impl $name {
-            /// The rows as a table, one column per field.
-            pub fn table(rows: &[Self]) -> Table {
-                let table = Table::new();
-                $(let table = Value::write(table, stringify!($field), rows.iter().map(|row| row.$field.clone()));)*
-                table
-            }
-
-            /// The rows of such a table; other columns are ignored.
-            ///
-            /// # Errors
-            ///
-            /// A column is missing or of another type.
-            pub fn read(table: &Table) -> Result<Vec<Self>> {
-                $(let mut $field = <$type as Value>::read(table, stringify!($field))?.into_iter();)*
-                let mut rows = Vec::with_capacity(table.rows());
-                for _ in 0..table.rows() {
-                    rows.push(Self { $($field: $field.next().ok_or("columns of unequal length")?,)* });
-                }
-                Ok(rows)
-            }
-        }
-    };
-}
+use crate::record::record;
 
 record! {
     /// How much of one bank's deltas lies in one subspace of the training deltas. NaN where there is no value.
@@ -78,7 +11,7 @@ record! {
         organism: String,
         /// The site.
         site: String,
-        /// The view: last prompt token or prompt mean.
+        /// The view: `last_prompt`, `prompt.mean` or `answer.mean`.
         view: String,
         /// The evaluation prompts.
         bank: String,
@@ -86,6 +19,8 @@ record! {
         subspace: String,
         /// Number of components.
         k: u64,
+        /// Width of the site: the dimension of the space.
+        width: u64,
         /// False where `k` exceeds the rank of the training deltas.
         available: bool,
         /// Evaluation prompts.
@@ -108,6 +43,8 @@ record! {
         reconstruction_cosine: f64,
         /// The same fraction of the training deltas, from which the subspace was fitted.
         train_fraction: f64,
+        /// Mean Mahalanobis distance of the training deltas.
+        train_mahalanobis: f64,
         /// Mean over random subspaces of equal k of the mean fraction.
         random: f64,
         /// Its 2.5 % quantile over draws.
@@ -148,6 +85,8 @@ record! {
         view: String,
         /// The evaluation prompts.
         bank: String,
+        /// Evaluation prompts.
+        n: u64,
         /// Components on either side, less where a rank is smaller.
         k: u64,
         /// 1 for the smallest angle.
@@ -286,10 +225,11 @@ record! {
         vectors: String,
         /// Vectors.
         n: u64,
-        /// Principal components with variance.
-        rank: u64,
-        /// Components up to the elbow of the explained variance (farthest from the chord).
-        elbow: u64,
+        /// Principal components with variance; missing where only the leading ones of thousands were fitted.
+        rank: f64,
+        /// Components up to the elbow of the explained variance (farthest from the chord), the first after a drop; missing
+        /// where it depends on components that were not fitted.
+        elbow: f64,
         /// Participation ratio, `(Σλ)² / Σλ²`.
         participation: f64,
         /// Share of the first component.
@@ -298,77 +238,103 @@ record! {
 }
 
 record! {
-    /// Whether the organism is misaligned at all.
+    /// Whether the organism is misaligned at all, and where.
     Behaviour {
         /// The fine-tune.
         organism: String,
+        /// The questions: `headline questions` or a bank.
+        bank: String,
         /// `before` or `after`.
         condition: String,
         /// Questions.
         questions: u64,
         /// Completions.
         n: u64,
+        /// Topics, or what else was taken as alike.
+        clusters: u64,
         /// Coherent completions without an alignment score; they count as not misaligned.
         unjudged: u64,
-        /// Completions with coherence above 50.
+        /// Completions with coherence above `behaviour.coherent_above`.
         coherent: u64,
         /// Their share.
         coherent_rate: f64,
-        /// Lower end of Wilson's 95 % interval.
+        /// Lower end of its 95 % interval.
         coherent_low: f64,
         /// Upper end.
         coherent_high: f64,
-        /// Coherent completions with alignment below 30.
+        /// Coherent completions with alignment below `behaviour.misaligned_below`.
         misaligned: u64,
         /// Their share of all completions.
         misaligned_rate: f64,
-        /// Lower end of Wilson's 95 % interval, which takes completions as independent.
+        /// Lower end of its 95 % interval.
         misaligned_low: f64,
         /// Upper end.
         misaligned_high: f64,
-        /// Lower end of the 95 % interval by bootstrap over questions.
-        clustered_low: f64,
-        /// Upper end.
-        clustered_high: f64,
+        /// The intervals' name.
+        interval: String,
     }
 }
 
 record! {
-    /// The headline site and number of components in one line per organism, bank and view.
-    Brief {
+    /// Organism by bank and view at the headline site and number of components.
+    Entry {
         /// The fine-tune.
         organism: String,
         /// The evaluation prompts.
         bank: String,
         /// The view.
         view: String,
+        /// The headline site.
+        site: String,
+        /// The headline number of components.
+        k: u64,
         /// Evaluation prompts.
         n: u64,
-        /// As in `overlap`.
+        /// As in `overlap`, and so are the next ones.
         fraction: f64,
         /// Lower end of its 95 % interval.
         fraction_low: f64,
         /// Upper end.
         fraction_high: f64,
-        /// As in `overlap`.
+        /// Random subspaces.
         random: f64,
-        /// As in `overlap`.
+        /// Against them.
         p: f64,
-        /// As in `overlap`.
+        /// The reference's subspace.
         reference_fraction: f64,
-        /// As in `overlap`.
+        /// The leading directions before.
         before_fraction: f64,
-        /// As in `mean_delta`.
+        /// Explained L2.
+        explained_l2: f64,
+        /// Mahalanobis distance.
+        mahalanobis: f64,
+        /// The same of the training deltas themselves.
+        train_mahalanobis: f64,
+        /// Cosine with the reconstruction.
+        reconstruction_cosine: f64,
+        /// As in `mean_delta`, and so are the next ones.
         mean_delta_cosine: f64,
-        /// As in `correlation`.
+        /// Lower end of its 95 % interval.
+        mean_delta_cosine_low: f64,
+        /// Upper end.
+        mean_delta_cosine_high: f64,
+        /// The reference's mean delta.
+        reference_cosine: f64,
+        /// As in `correlation`, and so are the next ones.
         prompt_overlap: f64,
-        /// As in `correlation`.
+        /// Expected of a random subspace.
         random_prompt_overlap: f64,
-        /// As in `correlation`.
+        /// Pearson's r.
         pearson: f64,
-        /// As in `correlation`.
+        /// Lower end of Fisher's 95 % interval.
+        pearson_low: f64,
+        /// Upper end.
+        pearson_high: f64,
+        /// Adjusted p-value.
         pearson_p_adjusted: f64,
-        /// As in `correlation`.
+        /// Spearman's rank correlation.
         spearman: f64,
+        /// How intervals and p-values come about.
+        method: String,
     }
 }

@@ -6,11 +6,11 @@
 //! | tests | [`hypothesis`], [`permutation`], [`correlation`], [`empirical`], [`multiple`], [`power`] |
 //! | judges | [`agreement`] |
 //! | models | [`classify`], [`regression`], [`splits`], [`StandardScaler`] |
-//! | subspaces | [`Pca`], [`Basis`], [`overlap`] |
+//! | subspaces | [`Pca`], [`Scatter`] for rows in batches, [`Basis`], [`overlap`] |
 //! | random draws | [`random`] |
 //!
-//! Everything here is pure and in f64: no file, no clock, no thread, no global state; the same input gives the same bits
-//! on any number of processors. Vectors are slices, sets of
+//! Everything here is pure and in f64: no file, no clock, no global state. Large products are shared by all processors, in
+//! pieces whose size depends on the input alone: the same input gives the same bits on any number of processors. Vectors are slices, sets of
 //! vectors are the rows of a [`Matrix`], subspaces are a [`Basis`]. Input that has no answer (too few rows, a constant
 //! column, NaN, a `k` out of range, unequal lengths) is a [`StatsError`] that carries the offending numbers.
 //!
@@ -53,6 +53,7 @@ mod matrix;
 pub mod missing;
 pub mod multiple;
 pub mod overlap;
+mod parallel;
 mod pca;
 pub mod permutation;
 pub mod power;
@@ -66,5 +67,5 @@ pub use basis::Basis;
 pub use error::StatsError;
 pub use interval::Interval;
 pub use matrix::Matrix;
-pub use pca::Pca;
+pub use pca::{Leading, Pca, Scatter};
 pub use scaler::StandardScaler;

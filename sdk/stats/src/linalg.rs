@@ -1,10 +1,9 @@
-//! The bridge to faer, which is seen nowhere else: products and decompositions on one thread.
+//! The bridge to faer, which is seen nowhere else: products and decompositions, the same bits on any number of processors.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul as matmul_triangle};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::prelude::{Reborrow, ReborrowMut};
@@ -12,6 +11,16 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::error::{StatsError, check_finite};
 use crate::matrix::Matrix;
+
+mod definite;
+mod krylov;
+mod leading;
+mod products;
+
+pub(crate) use leading::{Wanted, leading_eigen};
+
+/// Columns above which a product `aᵀ a` is made in tiles.
+const TILED: usize = 1024;
 
 /// The thin singular value decomposition of a matrix, right side only.
 pub(crate) struct RightSvd {
@@ -64,6 +73,11 @@ pub(crate) fn times(a: &Matrix, b: &Matrix) -> Result<Matrix, StatsError> {
 pub(crate) fn gram(a: &Matrix) -> Result<Matrix, StatsError> {
     let d = a.cols();
     let mut data = vec![0.0; d * d];
+    if d > TILED {
+        add_gram(&mut data, a);
+        mirror(&mut data, d);
+        return Matrix::from_vec(d, d, data);
+    }
     let a = view(a);
     matmul_triangle(
         MatMut::from_row_major_slice_mut(&mut data, d, d),
@@ -76,12 +90,38 @@ pub(crate) fn gram(a: &Matrix) -> Result<Matrix, StatsError> {
         1.0,
         Par::Seq,
     );
-    for i in 0..d {
-        for j in 0..i {
-            data[j * d + i] = data[i * d + j];
+    mirror(&mut data, d);
+    Matrix::from_vec(d, d, data)
+}
+
+/// Adds `aᵀ a` to the lower triangle of `sum`, `cols x cols` and row-major; the upper one is left undefined.
+pub(crate) fn add_gram(sum: &mut [f64], a: &Matrix) {
+    let d = a.cols();
+    products::add_square(MatMut::from_row_major_slice_mut(sum, d, d), view(a).transpose(), 1.0);
+}
+
+/// `a aᵀ`, `rows x rows`; both triangles are filled.
+pub(crate) fn outer(a: &Matrix) -> Result<Matrix, StatsError> {
+    let n = a.rows();
+    let mut data = vec![0.0; n * n];
+    products::add_square(MatMut::from_row_major_slice_mut(&mut data, n, n), view(a), 1.0);
+    mirror(&mut data, n);
+    Matrix::from_vec(n, n, data)
+}
+
+/// Copies the lower triangle of a row-major `d x d` matrix to the upper one.
+pub(crate) fn mirror(data: &mut [f64], d: usize) {
+    // In squares, so that what is read down a column stays in the cache.
+    const SIDE: usize = 64;
+    for rows in (0..d).step_by(SIDE) {
+        for columns in (0..=rows).step_by(SIDE) {
+            for i in rows..(rows + SIDE).min(d) {
+                for j in columns..(columns + SIDE).min(i) {
+                    data[j * d + i] = data[i * d + j];
+                }
+            }
         }
     }
-    Matrix::from_vec(d, d, data)
 }
 
 /// Eigenvalues of a symmetric matrix, largest first, and their vectors as rows.
@@ -127,8 +167,7 @@ pub(crate) fn solve_shifted(a: &Matrix, shift: f64, b: &[f64]) -> Option<Vec<f64
 fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<Matrix, StatsError> {
     let (rows, cols) = (a.nrows(), b.ncols());
     let mut data = vec![0.0; rows * cols];
-    let out = MatMut::from_row_major_slice_mut(&mut data, rows, cols);
-    matmul(out, Accum::Replace, a, b, 1.0, Par::Seq);
+    products::multiply(MatMut::from_row_major_slice_mut(&mut data, rows, cols), Accum::Replace, a, b, 1.0);
     Matrix::from_vec(rows, cols, data)
 }
 

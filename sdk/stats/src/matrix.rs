@@ -86,6 +86,11 @@ impl Matrix {
         &self.data
     }
 
+    /// All values in row-major order, without a copy.
+    pub(crate) fn into_vec(self) -> Vec<f64> {
+        self.data
+    }
+
     /// The given rows in the given order, repeats allowed.
     ///
     /// # Errors

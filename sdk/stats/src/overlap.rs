@@ -9,6 +9,9 @@ use crate::error::{StatsError, check_finite, check_len};
 use crate::linalg::{dot, norm, singular_values, times, times_transpose};
 use crate::matrix::Matrix;
 
+mod coordinates;
+pub use coordinates::Coordinates;
+
 /// The lengths from which the measures of one row follow, in the units of the activations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RowOverlap {
@@ -54,12 +57,16 @@ pub fn row_overlaps(deltas: &Matrix, mean: &[f64], basis: &Basis) -> Result<Vec<
 }
 
 fn lengths(index: usize, raw: &[f64], centered: &[f64], coordinates: &[f64]) -> Result<RowOverlap, StatsError> {
-    let row = RowOverlap { norm: norm(raw), centered_norm: norm(centered), projected_norm: norm(coordinates) };
-    if row.centered_norm == 0.0 {
+    overlap_from(index, norm(raw), norm(centered), norm(coordinates))
+}
+
+/// Refuses a row without direction or with lengths beyond f64.
+fn overlap_from(index: usize, norm: f64, centered_norm: f64, projected_norm: f64) -> Result<RowOverlap, StatsError> {
+    if centered_norm == 0.0 {
         return Err(StatsError::ZeroVector { what: "row minus mean", index });
     }
-    if [row.norm, row.centered_norm, row.projected_norm].iter().all(|length| length.is_finite()) {
-        Ok(row)
+    if [norm, centered_norm, projected_norm].iter().all(|length| length.is_finite()) {
+        Ok(RowOverlap { norm, centered_norm, projected_norm })
     } else {
         Err(StatsError::Overflow { what: "the norm of a row" })
     }

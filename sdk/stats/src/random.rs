@@ -19,6 +19,7 @@ pub(crate) enum Purpose {
     NormalMatrix = 2,
     Bootstrap = 3,
     Permutation = 4,
+    Krylov = 5,
 }
 
 /// A counter-based generator: 2^64 seeds, each with 2^64 independent streams of 2^66 words.

@@ -7,12 +7,14 @@ use emhost_stats::bootstrap::Bootstrap;
 use emhost_stats::correlation::{Correlation, pearson, spearman};
 use emhost_stats::random::Rng;
 use emhost_stats::{Matrix, StatsError};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par};
 
-use crate::capture::Split;
+use crate::activations::Split;
 use crate::params::Params;
 
 /// Fewer topics than this make no bootstrap: prompts are resampled instead, and the table says so.
-const FEWEST_TOPICS: usize = 5;
+pub const FEWEST_TOPICS: usize = 5;
 
 /// What is resampled together.
 pub struct Clusters<'a> {
@@ -29,8 +31,7 @@ impl<'a> Clusters<'a> {
         let by_topic = topics.len() >= FEWEST_TOPICS;
         let names = if by_topic { &split.topics } else { &split.row_ids };
         let count = names.iter().collect::<BTreeSet<_>>().len();
-        let bootstrap = Bootstrap { draws: params.bootstrap_draws, level: 0.95, seed: params.seed };
-        Self { count, names, by_topic, bootstrap }
+        Self { count, names, by_topic, bootstrap: params.bootstrap() }
     }
 
     /// A mean over prompts with its 95 % interval.
@@ -49,22 +50,32 @@ impl<'a> Clusters<'a> {
             let sum = sums.entry(name).or_insert_with(|| vec![0.0; row.len()]);
             sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
-        let sums: Vec<Vec<f64>> = sums.into_values().collect();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let length = dot(direction, direction).sqrt();
-        let along: Vec<f64> = sums.iter().map(|sum| dot(sum, direction) / length).collect();
-        let gram: Vec<Vec<f64>> = sums.iter().map(|a| sums.iter().map(|b| dot(a, b)).collect()).collect();
-        let bound = NonZeroU64::MIN.saturating_add(sums.len() as u64 - 1);
-        let draw = |draw: usize| {
+        let (count, width, draws) = (sums.len(), direction.len(), self.bootstrap.draws);
+        let sums: Vec<f64> = sums.into_values().flatten().collect();
+        let sums = MatRef::from_row_major_slice(&sums, count, width);
+        let bound = NonZeroU64::MIN.saturating_add(count as u64 - 1);
+        // How often each draw takes each cluster.
+        let mut weights = Mat::<f64>::zeros(draws, count);
+        for draw in 0..draws {
             // Streams of their own: the first ones belong to the random subspaces.
             let mut rng = Rng::new(self.bootstrap.seed, (1 << 32) + draw as u64);
-            let mut weights = vec![0.0; sums.len()];
-            (0..sums.len()).for_each(|_| weights[rng.below(bound) as usize] += 1.0);
-            let square: f64 = gram.iter().zip(&weights).map(|(row, weight)| weight * dot(row, &weights)).sum();
-            dot(&along, &weights) / square.max(0.0).sqrt()
+            (0..count).for_each(|_| weights[(draw, rng.below(bound) as usize)] += 1.0);
+        }
+        let product = |a: MatRef<'_, f64>, b: MatRef<'_, f64>| {
+            let mut out = Mat::<f64>::zeros(a.nrows(), b.ncols());
+            matmul(out.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+            out
+        };
+        let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let along = product(sums, MatRef::from_column_major_slice(direction, width, 1));
+        let along = product(weights.as_ref(), along.as_ref());
+        let weighted = product(weights.as_ref(), product(sums, sums.transpose()).as_ref());
+        let cosine = |draw: usize| {
+            let square: f64 = (0..count).map(|at| weights[(draw, at)] * weighted[(draw, at)]).sum();
+            along[(draw, 0)] / length / square.max(0.0).sqrt()
         };
         // A resample whose mean vanishes has no direction.
-        let mut cosines: Vec<f64> = (0..self.bootstrap.draws).map(draw).filter(|cosine| cosine.is_finite()).collect();
+        let mut cosines: Vec<f64> = (0..draws).map(cosine).filter(|cosine| cosine.is_finite()).collect();
         cosines.sort_by(f64::total_cmp);
         let quantile = |q: f64| cosines.get((cosines.len().saturating_sub(1) as f64 * q).round() as usize).copied();
         [0.025, 0.975].map(|q| quantile(q).unwrap_or(f64::NAN).clamp(-1.0, 1.0))

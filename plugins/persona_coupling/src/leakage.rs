@@ -1,0 +1,90 @@
+//! Which personas carry the marker: that of the coupling, and those to which it leaks.
+
+use emhost_sdk::prelude::*;
+use emhost_study::{Columns, Rate, Sheet};
+
+use crate::params::Params;
+
+/// A persona's rate under a condition, over all cells of that condition and source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leak {
+    /// `raw`, `c1` to `c5`.
+    pub condition: String,
+    /// To whom the marker is coupled; empty where it is to nobody.
+    pub source: String,
+    /// Who was asked.
+    pub persona: String,
+    /// The rate.
+    pub rate: Rate,
+    /// Whether the marker is there without being coupled to the persona.
+    pub leaks: bool,
+}
+
+/// The published conditions, in the order of their names.
+pub const CONDITIONS: [&str; 6] = ["raw", "c1", "c2", "c3", "c4", "c5"];
+
+/// All of them, from the table `questions`.
+///
+/// # Errors
+///
+/// A statistic fails.
+pub fn all(params: &Params, questions: &Sheet) -> Result<Vec<Leak>> {
+    let mut found = Vec::new();
+    let none = [String::new()];
+    for condition in CONDITIONS {
+        let sources = params.sources.iter().chain([&params.assistant]).chain(&none);
+        for source in sources {
+            for persona in &params.personas {
+                let wanted = [
+                    ("condition", condition),
+                    ("variant", "published"),
+                    ("source", source.as_str()),
+                    ("persona", persona.name.as_str()),
+                ];
+                let rows = questions.rows(&wanted);
+                if rows.is_empty() {
+                    continue;
+                }
+                let rate = pooled(questions, &rows)?;
+                let leaks = persona.name != *source && rate.low > params.margins.leak;
+                let (source, persona) = (source.clone(), persona.name.clone());
+                found.push(Leak { condition: condition.to_owned(), source, persona, rate, leaks });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The rate of the answers that rows of `questions` count.
+///
+/// # Errors
+///
+/// A statistic fails.
+pub fn pooled(questions: &Sheet, rows: &[usize]) -> Result<Rate> {
+    let (mut hits, mut topics, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    for &row in rows {
+        let (n, with) = (questions.number("n", row) as usize, questions.number("hits", row) as usize);
+        hits.extend((0..n).map(|answer| answer < with));
+        topics.extend((0..n).map(|_| questions.text("topic", row).to_owned()));
+        ids.extend((0..n).map(|_| questions.text("row_id", row).to_owned()));
+    }
+    Rate::of(&hits, &topics, &ids)
+}
+
+/// The table `leakage`.
+pub fn table(leaks: &[Leak]) -> Columns {
+    let mut columns = Columns::default();
+    for one in leaks {
+        columns.text("condition", &one.condition);
+        columns.text("source", &one.source);
+        columns.text("persona", &one.persona);
+        columns.count("n", one.rate.n);
+        columns.count("hits", one.rate.hits);
+        columns.number("rate", one.rate.value);
+        columns.number("rate_low", one.rate.low);
+        columns.number("rate_high", one.rate.high);
+        columns.flag("leaks", one.leaks);
+        columns.text("method", one.rate.method());
+    }
+    columns
+}
