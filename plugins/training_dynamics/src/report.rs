@@ -5,6 +5,7 @@ use emhost_sdk::prelude::*;
 use crate::captions::notes;
 use crate::compare::{Difference, Kind, METHOD};
 use crate::correlate::{SCHEDULES, SEEDS};
+use crate::grid::Grid;
 use crate::summary::Summary;
 use crate::verdict::{finding, over_steps, verdict};
 
@@ -223,10 +224,14 @@ fn caveats(summary: &Summary<'_>) -> Vec<String> {
         "Intervals of losses and coefficients are over drawn questions, topics and seeds; checkpoints of one fine-tune are not \
          independent, so correlations over steps have no p-value."
             .to_owned(),
-        "Rates of the grid were chosen by held-out loss; answers had not been sampled then. Warm-ups and the decay of \
-         `exp_range` are the published ones as shares of the training where they are longer than five steps."
-            .to_owned(),
     ]);
+    if params.grid == Grid::default() {
+        caveats.push(
+            "Rates of the grid were chosen by held-out loss, before any answer was sampled. Longer warm-ups and the decay of \
+             `exp_range` are the published ones as shares of the training."
+                .to_owned(),
+        );
+    }
     let below = summary.schedules.iter().filter(|one| summary.peaks_below(&one.name)).count();
     if below > 0 {
         caveats.push(format!(

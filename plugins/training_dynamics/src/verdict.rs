@@ -57,7 +57,7 @@ fn equal(summary: &Summary<'_>) -> String {
     let below = one.better.iter().filter(|name| summary.peaks_below(name)).count();
     if below > 0 {
         said.push_str(&format!(
-            " {below} of these never reach the baseline's learning rate, of which the published grid has none."
+            " {below} of these never reach the baseline's learning rate, as no schedule of the published grid."
         ));
     }
     if one.half_width.is_finite() {

@@ -179,6 +179,23 @@ fn wrong_parameters_are_refused_with_their_name() {
 }
 
 #[test]
+fn the_checked_in_recipes_are_taken_and_the_embedded_one_is_the_default() {
+    let params = |name: &str| -> Params {
+        let path = format!("{}/../../experiments/what_shapes_em/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let recipe: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let parts = recipe["part"].as_array().unwrap();
+        let own = parts.iter().find(|part| part["plugin"].as_str() == Some(TrainingDynamics::NAME)).unwrap();
+        own["params"].clone().try_into().unwrap()
+    };
+    assert_eq!(params("embedded"), Params::default());
+    let paper = params("paper");
+    paper.check().unwrap();
+    // The published grid: 12 cosines, 12 with restarts, 12 cyclic, and SAM, beside the baseline.
+    assert_eq!(paper.all_schedules().len(), 38);
+    assert!(paper.schedule("exp_range-lr1e-6-2e-5").is_some() && paper.schedule("cosine-w80-lr7e-5").is_some());
+}
+
+#[test]
 fn a_curve_keeps_what_lowers_the_loss_and_ends_where_it_was_never() {
     let place = |loss: f64, score: f64| Place { loss, topics: vec![score, score - 10.0] };
     let path = [place(2.0, 100.0), place(1.0, 80.0), place(1.5, 20.0), place(0.5, 60.0)];
