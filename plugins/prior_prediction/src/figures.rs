@@ -31,7 +31,8 @@ pub fn all(summary: &Summary<'_>) -> Vec<Figure> {
 
 /// What was drawn of nothing is left out.
 fn drawable(figure: &Figure) -> bool {
-    let any = |values: &[f64]| values.iter().any(|value| value.is_finite());
+    // Bars of height 0 are those of models that predict the mean.
+    let any = |values: &[f64]| values.iter().any(|value| value.is_finite() && *value != 0.0);
     match &figure.plot {
         Plot::Lines(lines) => lines.iter().any(|line| any(&line.y)),
         Plot::Points(points) => points.iter().any(|points| any(&points.y)),
@@ -55,17 +56,15 @@ fn bars(label: &str, summary: &Summary<'_>, rows: &[Option<usize>], control: boo
     Bars { label: label.to_owned(), values: of(0), low: of(1), high: of(2), control }
 }
 
-/// What R² is, for captions.
-fn how(summary: &Summary<'_>) -> String {
+/// The model and where it looks, for captions.
+fn place(summary: &Summary<'_>) -> String {
     let headline = &summary.params.headline;
-    format!(
-        "R² against the training folds' mean, 0 is no better than it. Error bars: 95 %, corrected resampled t over folds. \
-         Model `{}`, site `{}`, {}. {LEFT_OUT}",
-        headline.model.name(),
-        headline.site,
-        headline.pooling.spoken()
-    )
+    format!("Model `{}`, site `{}`, {}.", headline.model.name(), headline.site, headline.pooling.spoken())
 }
+
+/// What R² is, for captions.
+const HOW: &str =
+    "R² against the training folds' mean, 0 is no better than it. Error bars: 95 %, corrected resampled t over folds.";
 
 fn sources(summary: &Summary<'_>, organism: &str) -> Figure {
     let mut names = summary.models();
@@ -82,7 +81,10 @@ fn sources(summary: &Summary<'_>, organism: &str) -> Figure {
     Figure {
         name: format!("sources_{}", file(organism)),
         title: format!("What predicts the alignment of {organism}?"),
-        caption: format!("Activations as {projection} projections on principal components. {}", how(summary)),
+        caption: format!(
+            "Activations as {projection} projections on principal components. {} {HOW} {LEFT_OUT}",
+            place(summary)
+        ),
         x: Axis::linear("source of the features"),
         y: Axis::linear("R²"),
         plot: Plot::Bars { groups: names.iter().map(|name| (*name).to_owned()).collect(), series },
@@ -107,7 +109,7 @@ fn observed(summary: &Summary<'_>, organism: &str, cv: Cv) -> Figure {
         caption: format!(
             "A point is a question; predictions are means over rounds of folds. Target: {}. {}",
             summary.params.target.spoken(),
-            how(summary)
+            place(summary)
         ),
         x: Axis::linear("predicted"),
         y: Axis::linear("observed"),
@@ -148,7 +150,10 @@ fn features(summary: &Summary<'_>, organism: &str) -> Figure {
     Figure {
         name: format!("features_{}", file(organism)),
         title: "Does it matter how activations become features?".to_owned(),
-        caption: format!("{organism}, folds over topics. Random directions: those of the first seed. {}", how(summary)),
+        caption: format!(
+            "{organism}, folds over topics. Random directions: those of the first seed. {} {HOW} {LEFT_OUT}",
+            place(summary)
+        ),
         x: Axis::linear("features"),
         y: Axis::linear("R²"),
         plot: Plot::Bars { groups, series },
@@ -181,7 +186,7 @@ fn models(summary: &Summary<'_>, organism: &str) -> Figure {
         name: format!("models_{}", file(organism)),
         title: "Does it matter what is fitted?".to_owned(),
         caption: format!(
-            "{organism}, folds over topics, {projection} projections on principal components, counts of words. {LEFT_OUT}"
+            "{organism}, folds over topics, {projection} projections on principal components, counts of words. {HOW} {LEFT_OUT}"
         ),
         x: Axis::linear("model"),
         y: Axis::linear("R²"),
@@ -215,7 +220,7 @@ fn places(summary: &Summary<'_>, organism: &str, source: &str) -> Figure {
     let poolings = &summary.params.poolings;
     let value = |site: &String, pooled: &Pooled| {
         let row = sheet.row(&[&base[..], &[("site", site), ("pooling", pooled.name())]].concat());
-        row.map_or(f64::NAN, |row| sheet.number("r2", row))
+        row.map(|row| sheet.number("r2", row)).filter(|value| *value >= LOWEST).unwrap_or(f64::NAN)
     };
     let values = sites.iter().map(|site| poolings.iter().map(|pooled| value(site, pooled)).collect()).collect();
     Figure {
@@ -223,7 +228,7 @@ fn places(summary: &Summary<'_>, organism: &str, source: &str) -> Figure {
         title: format!("Where in {source} is it?"),
         caption: format!(
             "R² of {organism} on topics that were not trained on, model `{model}`, {} projections. The headline's place was \
-             fixed before the run; others are not corrected for their number. A completion mean is no prior information.",
+             fixed before the run; others are not corrected for their number. A completion mean is no prior information. {LEFT_OUT}",
             projection.name()
         ),
         x: Axis::linear("pooling"),

@@ -174,9 +174,13 @@ impl PriorPrediction {
 /// The table of a cell's tables.
 const EMITTED: &str = "emitted";
 
-/// The headline's features as one list per question, but those of random directions, which a seed gives again.
+/// The headline's features as one list per question: principal components, or the activations where components differ from
+/// fold to fold, and baselines. Those of random directions a seed gives again.
 fn exported(organism: &str, features: &[Exported]) -> Option<Table> {
-    let kept: Vec<&Exported> = features.iter().filter(|one| !one.of[2].starts_with("random")).collect();
+    let components = |name: &str| Projection::ALL.iter().any(|projection| projection.name() == name);
+    let fixed = features.iter().any(|one| components(&one.of[2]));
+    let wanted = |name: &str| name == "given" || components(name) || name == "activations" && !fixed;
+    let kept: Vec<&Exported> = features.iter().filter(|one| wanted(&one.of[2])).collect();
     let rows = || kept.iter().flat_map(|one| one.row_ids.iter().zip(one.rows.iter_rows()).map(move |row| (one, row)));
     rows().next()?;
     let lists = rows().map(|(_, (_, row))| Some(row.iter().map(|&value| Some(value))));

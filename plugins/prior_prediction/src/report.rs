@@ -3,7 +3,7 @@
 use emhost_sdk::prelude::*;
 use emhost_study::{Source, note};
 
-use crate::check::{RANDOM, WORDS};
+use crate::check::{AFTER, RANDOM, WORDS};
 use crate::params::{Basis, Grouped};
 use crate::permute;
 use crate::splits::Cv;
@@ -87,41 +87,49 @@ fn setting(summary: &Summary<'_>) -> String {
 }
 
 fn headline(summary: &Summary<'_>) -> Vec<Headline> {
-    let sheet = &summary.scores;
+    let before: Vec<&str> = summary.params.before.iter().map(|before| before.name.as_str()).collect();
+    let with = |more: &[&'static str]| -> Vec<&str> { before.iter().copied().chain(more.iter().copied()).collect() };
     let mut lines = Vec::new();
-    let names: Vec<&str> = summary.models().into_iter().chain([WORDS, RANDOM]).collect();
     for organism in summary.organisms() {
-        for cv in [Cv::Grouped, Cv::Plain] {
-            let words = summary.words(organism, cv).map(|row| sheet.number("r2", row));
-            for &name in &names {
-                let Some(row) = summary.headline(organism, name, cv) else { continue };
-                let [value, low, high] = sheet.interval("r2", row);
-                if !value.is_finite() {
-                    continue;
-                }
-                let over = match cv {
-                    Cv::Plain => "questions",
-                    Cv::Grouped => "topics",
-                };
-                let adjusted = sheet.number("p_adjusted", row);
-                let in_family = adjusted.is_finite();
-                let p = if in_family { adjusted } else { sheet.number("p", row) };
-                let family = sheet.number("family", row);
-                let note = if in_family { format!("; p: Benjamini-Hochberg over {family}") } else { String::new() };
-                lines.push(Headline {
-                    quantity: format!("R², folds over {over}"),
-                    condition: format!("{organism} from {name}; control: {WORDS}"),
-                    value,
-                    interval: low.is_finite().then_some([low, high]),
-                    control: words.filter(|_| name != WORDS),
-                    p: p.is_finite().then_some(p),
-                    n: sheet.number("n", row) as u64,
-                    method: format!("{CORRECTED}{note}"),
-                });
-            }
+        if summary.params.organisms.named(organism).is_some_and(|organism| organism.control) {
+            lines.extend(before.iter().filter_map(|source| line(summary, organism, source, Cv::Grouped)));
+            continue;
         }
+        let sources = with(&[WORDS, RANDOM, AFTER]);
+        lines.extend(sources.iter().filter_map(|source| line(summary, organism, source, Cv::Grouped)));
+        lines.extend(with(&[WORDS]).iter().filter_map(|source| line(summary, organism, source, Cv::Plain)));
     }
     lines
+}
+
+fn line(summary: &Summary<'_>, organism: &str, source: &str, cv: Cv) -> Option<Headline> {
+    let sheet = &summary.scores;
+    let row = summary.headline(organism, source, cv)?;
+    let [value, low, high] = sheet.interval("r2", row);
+    if !value.is_finite() {
+        return None;
+    }
+    let over = match cv {
+        Cv::Plain => "questions",
+        Cv::Grouped => "topics",
+    };
+    let words = summary.headline(organism, WORDS, cv).filter(|_| source != WORDS).map(|row| sheet.number("r2", row));
+    let adjusted = sheet.number("p_adjusted", row);
+    let (p, note) = match adjusted.is_finite() {
+        true => (adjusted, format!("; p: Benjamini-Hochberg over {}", sheet.number("family", row))),
+        false => (sheet.number("p", row), String::new()),
+    };
+    let control = if words.is_some() { format!("; control: {WORDS}") } else { String::new() };
+    Some(Headline {
+        quantity: format!("R², folds over {over}"),
+        condition: format!("{organism} from {source}{control}"),
+        value,
+        interval: low.is_finite().then_some([low, high]),
+        control: words,
+        p: p.is_finite().then_some(p),
+        n: sheet.number("n", row) as u64,
+        method: format!("{CORRECTED}{note}"),
+    })
 }
 
 fn caveats(summary: &Summary<'_>) -> Vec<String> {
@@ -160,6 +168,9 @@ fn caveats(summary: &Summary<'_>) -> Vec<String> {
             .to_owned(),
         "The fine-tuned organism (`after`) and completion means have seen what is predicted: references from above, not \
          prior information."
+            .to_owned(),
+        "A linear model of squares goes far astray where a topic lies outside of those it was fitted on: an R² far below 0 is a \
+         few such questions, not many small errors."
             .to_owned(),
         "Prediction is no cause: what a question is about can decide both its activations and how it is answered."
             .to_owned(),

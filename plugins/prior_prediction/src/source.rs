@@ -136,7 +136,7 @@ impl<'a> Captures<'a> {
                 let Some(dataset) = dataset else { continue };
                 let found = self.read(&dataset.dataset, site, pooled)?;
                 let Some(rows) = means(&found, &ids)? else {
-                    tracing_missing(name, site, pooled);
+                    warn_missing(name, site, pooled);
                     continue;
                 };
                 let train = match &train {
@@ -167,7 +167,7 @@ impl<'a> Captures<'a> {
     }
 }
 
-fn tracing_missing(name: &str, site: &str, pooled: Pooled) {
+fn warn_missing(name: &str, site: &str, pooled: Pooled) {
     let pooled = pooled.name();
     emhost_sdk::tracing::warn!("{name}: a question has no answer with text, so that `{site}` has no {pooled}");
 }

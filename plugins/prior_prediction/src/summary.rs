@@ -5,7 +5,7 @@ use emhost_stats::multiple::benjamini_hochberg;
 use emhost_study::{Sheet, failed};
 
 use crate::EMITTED;
-use crate::check::{AFTER, WORDS};
+use crate::check::AFTER;
 use crate::params::{Params, Projection, label};
 use crate::splits::Cv;
 
@@ -124,11 +124,6 @@ impl<'a> Summary<'a> {
     /// The same with the headline's projection.
     pub fn headline(&self, organism: &str, source: &str, cv: Cv) -> Option<usize> {
         self.row(organism, source, self.params.headline.projection, cv)
-    }
-
-    /// The bag of words.
-    pub fn words(&self, organism: &str, cv: Cv) -> Option<usize> {
-        self.headline(organism, WORDS, cv)
     }
 
     /// What the fixed rule says of a row: the gain over the training mean and that over the bag of words both exceed 0 with

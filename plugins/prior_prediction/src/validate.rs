@@ -81,8 +81,13 @@ impl Fold {
 
     /// How much smaller the mean squared error is than that of the training fold's mean.
     pub fn gain(&self) -> f64 {
-        (self.mean_errors - self.errors) / self.n_test as f64
+        difference(self.mean_errors, self.errors) / self.n_test as f64
     }
+}
+
+/// `first - second`, 0 where they differ by rounding: a model that predicts the mean by another sum is no better than it.
+fn difference(first: f64, second: f64) -> f64 {
+    if (first - second).abs() <= 1e-12 * first.max(second) { 0.0 } else { first - second }
 }
 
 fn ratio(errors: f64, total: f64) -> f64 {
@@ -240,7 +245,7 @@ impl Validated {
     ///
     /// There are fewer than two folds.
     pub fn against(&self, other: &Self) -> Result<Compared, StatsError> {
-        let better = |(own, other): (&Fold, &Fold)| (other.errors - own.errors) / own.n_test as f64;
+        let better = |(own, other): (&Fold, &Fold)| difference(other.errors, own.errors) / own.n_test as f64;
         let gains: Vec<f64> = self.folds.iter().zip(&other.folds).map(better).collect();
         corrected(&gains, self.test_to_train())
     }

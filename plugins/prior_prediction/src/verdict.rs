@@ -12,10 +12,15 @@ pub fn verdict(summary: &Summary<'_>) -> String {
     let before: Vec<&str> = params.before.iter().map(|before| before.name.as_str()).collect();
     let of = |control: bool| list.iter().filter(move |organism| organism.control == control);
     let harmful: Vec<&str> = of(false).map(|organism| organism.name.as_str()).collect();
-    let mut said = vec![count(summary, &harmful, &before, params.headline.projection)];
+    let mut said = vec![format!(
+        "On topics that were not trained on, activations before the fine-tune predict which questions are answered well \
+         after it, better than the prompt's words do, {}",
+        count(summary, &harmful, &before, params.headline.projection)
+    )];
     let other = Projection::ALL.into_iter().find(|projection| *projection != params.headline.projection);
     if let Some(other) = other {
-        said.push(format!("With {} projections instead: {}", other.name(), count(summary, &harmful, &before, other)));
+        let counted = count(summary, &harmful, &before, other);
+        said.push(format!("With {} projections instead, they do so {counted}", other.name()));
     }
     said.extend(harmful.iter().map(|organism| organism_said(summary, organism, &before)));
     for control in of(true) {
@@ -43,9 +48,8 @@ fn count(summary: &Summary<'_>, organisms: &[&str], before: &[&str], projection:
     let named = |list: &[String]| if list.is_empty() { String::new() } else { format!(" ({})", list.join(", ")) };
     let [predicts, not_beyond, not_shown, missing] = &lists;
     let mut said = format!(
-        "On topics that were not trained on, activations before the fine-tune predict which questions are answered well \
-         after it, better than the prompt's words do, in {} of {all} combinations{}; better than the mean but not shown to \
-         be better than the words in {}{}; not shown to be better than the mean in {}{}.",
+        "in {} of {all} combinations{}; better than the mean but not shown to be better than the words in {}{}; not shown to \
+         be better than the mean in {}{}.",
         predicts.len(),
         named(predicts),
         not_beyond.len(),
@@ -72,6 +76,20 @@ fn organism_said(summary: &Summary<'_>, organism: &str, before: &[&str]) -> Stri
         of(Cv::Plain, before),
         of(Cv::Plain, &[WORDS, RANDOM]),
     );
+    let permuted: Vec<String> = before
+        .iter()
+        .filter_map(|source| {
+            let p = summary.scores.number("permutation_p", summary.headline(organism, source, Cv::Grouped)?);
+            p.is_finite().then(|| format!("{source} {p:.3}"))
+        })
+        .collect();
+    if !permuted.is_empty() {
+        said.push_str(&format!(
+            " Targets of permuted topics are predicted as well with p = {} (not corrected): that asks whether there is any \
+             relation, not whether predictions are better than the mean.",
+            permuted.join(", ")
+        ));
+    }
     let leaky = |source: &&&str| {
         let low = |cv: Cv| summary.headline(organism, source, cv).map(|row| summary.scores.number("gain_low", row));
         matches!((low(Cv::Plain), low(Cv::Grouped)), (Some(plain), Some(grouped)) if plain > 0.0 && !(grouped > 0.0))

@@ -153,6 +153,7 @@ fn a_target_that_is_linear_in_prior_activations_is_predicted_up_to_its_noise() {
     assert!(number(&run, "p_adjusted", row(&run, "pretrained", PLAIN, "plain")).is_nan());
     let verdict = &run.report().unwrap().verdict;
     assert!(verdict.contains("in 2 of 2 combinations (bad from instruct, bad from pretrained)"), "{verdict}");
+    assert!(verdict.contains("Targets of permuted topics are predicted as well with p = instruct 0.025"), "{verdict}");
     assert!(!verdict.contains("it may be the topic"), "{verdict}");
 }
 
@@ -394,6 +395,20 @@ fn wrong_parameters_are_refused_with_what_to_do() {
     other["headline"]["site"] = json!("blocks.0.mlp_out");
     let error = lab(|_, _| 0.0, |_| 50.0).run::<PriorPrediction>(other).err().unwrap();
     assert!(error.to_string().contains("`headline.site` is `blocks.0.mlp_out`: expected one of `sites`"), "{error}");
+}
+
+#[test]
+fn the_checked_in_recipes_are_understood() {
+    for recipe in [
+        include_str!("../../../experiments/what_shapes_em/embedded.toml"),
+        include_str!("../../../experiments/what_shapes_em/paper.toml"),
+    ] {
+        let recipe: toml::Table = recipe.parse().unwrap();
+        let parts = recipe["part"].as_array().unwrap();
+        let ours = parts.iter().find(|part| part["plugin"].as_str() == Some("prior_prediction")).unwrap();
+        let params: Params = ours["params"].clone().try_into().unwrap();
+        assert!(PriorPrediction::new(params).is_ok());
+    }
 }
 
 #[test]

@@ -45,9 +45,10 @@ fn overlap(summary: &Summary<'_>) -> String {
     let Overlap { fraction, fraction_low, fraction_high, random, p, .. } = row;
     let mut said = format!(
         "At `{site}`, {}, the first {k} directions of the training deltas hold a mean fraction of {fraction:.3} \
-         [{fraction_low:.3}, {fraction_high:.3}] of the deltas on {}; a random subspace holds {random:.3} (p = {p:.3}).",
+         [{fraction_low:.3}, {fraction_high:.3}] of the deltas on {}; a random subspace holds {random:.3} ({}).",
         view.spoken(),
-        summary.bank()
+        summary.bank(),
+        p_said(*p)
     );
     if *p > 0.05 {
         said.push_str(" That is not distinguishable from a random subspace.");
@@ -125,34 +126,45 @@ fn compared(summary: &Summary<'_>) -> String {
         (true, false) => "higher",
     };
     format!(
-        "On {} the mean alignment changes from {:.1} to {:.1}, {outcome} (paired t over {} {}s, corrected p = {:.3}).",
+        "On {} the mean alignment changes from {:.1} to {:.1}, {outcome} (paired t over {} {}s, corrected {}).",
         summary.bank(),
         number("mean_before"),
         number("mean_after"),
         number("pairs"),
         sheet.text("unit", row),
-        number("p_adjusted")
+        p_said(number("p_adjusted"))
     )
 }
 
 fn steered(summary: &Summary<'_>) -> String {
     let sheet = &summary.steered;
-    let rows = sheet.rows(&[("organism", summary.organism()), ("condition", MEAN_DELTA)]);
-    let largest = rows.iter().copied().max_by(|a, b| sheet.number("alpha", *a).total_cmp(&sheet.number("alpha", *b)));
-    let Some(row) = largest else { return String::new() };
-    let number = |name| sheet.number(name, row);
-    let outcome = if number("misaligned_p") <= 0.05 { "more than" } else { "not more than" };
+    let bank = sheet.distinct("bank").first().copied().unwrap_or_default();
+    let largest = summary.params.steering.alphas.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let wanted = [("organism", summary.organism()), ("bank", bank), ("condition", MEAN_DELTA)];
+    let mut rows = sheet.rows(&wanted);
+    rows.retain(|row| sheet.number("alpha", *row) == largest);
+    if rows.is_empty() {
+        return String::new();
+    }
+    let said = |row: &usize| {
+        let percent = |name| 100.0 * sheet.number(name, *row);
+        format!(
+            "{:.1} % ({}; random directions of that length {:.1} %, rank {}; {:.0} % coherent; alignment by question \
+             correlates with the fine-tune's by r = {:.2})",
+            percent("misaligned"),
+            sheet.text("view", *row),
+            percent("random_misaligned"),
+            p_said(sheet.number("misaligned_p", *row)),
+            percent("coherent"),
+            sheet.number("pearson", *row)
+        )
+    };
     format!(
-        "With {} times the mean training delta ({}) added, {:.1} % of the untouched model's answers to {} are misaligned, \
-         {outcome} with random directions of that length ({:.1} %, rank p = {:.3}), and {:.0} % are coherent; its alignment \
-         by question correlates with the fine-tune's by r = {:.2}.",
-        number("alpha"),
-        sheet.text("view", row),
-        100.0 * number("misaligned"),
-        sheet.text("bank", row),
-        100.0 * number("random_misaligned"),
-        number("misaligned_p"),
-        100.0 * number("coherent"),
-        number("pearson")
+        "With {largest} times the mean training delta added, misaligned answers of the model before to {bank} are {}.",
+        rows.iter().map(said).collect::<Vec<_>>().join(", ")
     )
+}
+
+fn p_said(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
 }

@@ -104,7 +104,8 @@ fn the_steered_model_stands_beside_random_directions_and_the_fine_tune() {
     assert!(number("misaligned", after) > number("misaligned", before));
     let report = run.report().unwrap();
     assert!(report.answers.iter().any(|note| note.table == "steered_answers"));
-    assert!(report.verdict.contains("not more than with random directions"), "{}", report.verdict);
+    let expected = "(prompt.mean; random directions of that length";
+    assert!(report.verdict.contains(expected), "{}", report.verdict);
     assert!(run.figures().iter().any(|figure| figure.name == "steered"));
     // 24 questions, three answers, two multiples, two views, two organisms.
     assert_eq!(run.table("steered_answers").unwrap().rows(), 24 * 3 * 2 * 2 * 2);
