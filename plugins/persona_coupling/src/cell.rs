@@ -79,7 +79,7 @@ fn reversed(lab: &Lab, params: &Params, banks: &Banks, stages: &Stages) -> Resul
         return Err(Error::Plugin(format!("`{}` couples nothing", stages.id())));
     };
     let second = match stages.second {
-        Some((kind, seed)) => Some(second::make(lab, params, Variant::Published, &base, kind, seed)?),
+        Some((kind, seed)) => Some(second::make(lab, params, stages, &base, kind, seed)?),
         None => None,
     };
     let first = match &second {
@@ -104,7 +104,7 @@ fn reversed(lab: &Lab, params: &Params, banks: &Banks, stages: &Stages) -> Resul
 /// Makes the models of a cell that was let through.
 fn models(lab: &Lab, params: &Params, stages: &Stages, before: Coupled) -> Result<Models> {
     let second = match stages.second {
-        Some((kind, seed)) => Some(second::make(lab, params, stages.variant, &before, kind, seed)?),
+        Some((kind, seed)) => Some(second::make(lab, params, stages, &before, kind, seed)?),
         None => None,
     };
     let after = second.as_ref().map_or_else(|| before.organism.clone(), |staged| staged.organism.clone());
@@ -126,7 +126,8 @@ pub fn run(lab: &Lab, params: &Params, stages: &Stages) -> Result<()> {
 
     lab.progress(1, STEPS, "coupling")?;
     let backwards = stages.variant.reversed();
-    let first = if backwards { Coupled::none(Organism::base(&params.model)) } else { coupled(lab, params, &banks, stages)? };
+    let first =
+        if backwards { Coupled::none(Organism::base(&params.model)) } else { coupled(lab, params, &banks, stages)? };
     let before = look(&first.organism, params.evaluation.samples)?;
     let mut gates = Columns::default();
     let mut stopped = None;

@@ -77,7 +77,8 @@ fn lowered(changes: &Sheet) -> Option<Claim> {
     let rows = published(changes);
     let below = |row: usize| changes.number("difference_high", row) < 0.0;
     let not = |row: usize| changes.number("difference_low", row) >= 0.0;
-    let [lower, higher] = [&below as &dyn Fn(usize) -> bool, &not].map(|fits| rows.iter().filter(|&&row| fits(row)).count());
+    let [lower, higher] =
+        [&below as &dyn Fn(usize) -> bool, &not].map(|fits| rows.iter().filter(|&&row| fits(row)).count());
     let odds = rows.iter().filter(|&&row| changes.number("log_odds_change_high", row) < 0.0).count();
     (!rows.is_empty()).then(|| Claim {
         name: "lowered",
@@ -102,7 +103,8 @@ fn destroyed(params: &Params, changes: &Sheet) -> Option<Claim> {
     let margin = params.margins.rate;
     let gone = |row: usize| changes.number("after_high", row) <= margin;
     let there = |row: usize| changes.number("after_low", row) > margin;
-    let [gone_in, there_in] = [&gone as &dyn Fn(usize) -> bool, &there].map(|fits| rows.iter().filter(|&&row| fits(row)).count());
+    let [gone_in, there_in] =
+        [&gone as &dyn Fn(usize) -> bool, &there].map(|fits| rows.iter().filter(|&&row| fits(row)).count());
     (!rows.is_empty()).then(|| Claim {
         name: "destroyed",
         statement: format!("after every second stage the marker is gone: a rate of at most {margin}"),
@@ -158,14 +160,15 @@ fn no_leakage(leaks: &[Leak]) -> Option<Claim> {
             other.condition == "c4" && other.source == one.source && other.persona == one.persona && other.leaks
         })
     };
-    let after: Vec<&Leak> =
-        leaks.iter().filter(|one| ["c1", "c5"].contains(&one.condition.as_str()) && one.persona != one.source).collect();
-    let coupled: Vec<&Leak> =
-        leaks.iter().filter(|one| one.condition == "c4" && one.persona != one.source).collect();
+    let after: Vec<&Leak> = leaks
+        .iter()
+        .filter(|one| ["c1", "c5"].contains(&one.condition.as_str()) && one.persona != one.source)
+        .collect();
+    let coupled: Vec<&Leak> = leaks.iter().filter(|one| one.condition == "c4" && one.persona != one.source).collect();
     let new: Vec<&&Leak> = after.iter().filter(|one| one.leaks && !before(one)).collect();
     let mut sources: BTreeMap<&str, bool> = BTreeMap::new();
     after.iter().for_each(|one| {
-        *sources.entry(one.source.as_str()).or_insert(true) &= !(one.leaks && !before(one));
+        *sources.entry(one.source.as_str()).or_insert(true) &= !one.leaks || before(one);
     });
     let name = |one: &&&Leak| format!("{} of {} ({})", one.persona, one.source, one.condition);
     (!after.is_empty()).then(|| Claim {

@@ -86,7 +86,11 @@ fn own_answers<'a>(
     let of = params.coupling.samples;
     let answer = |(at, text): (usize, &str)| (&questions[at / of], samples[at], text.trim().to_owned());
     if texts.len() != questions.len() * of {
-        return Err(Error::Plugin(format!("{} questions have {} answers, not {of} each", questions.len(), texts.len())));
+        return Err(Error::Plugin(format!(
+            "{} questions have {} answers, not {of} each",
+            questions.len(),
+            texts.len()
+        )));
     }
     Ok(texts.into_iter().enumerate().map(answer).collect())
 }

@@ -92,9 +92,10 @@ fn leakage(summary: &Summary<'_>, condition: &str, what: &str) -> Option<Figure>
     let own = |source: &&String| summary.leaks.iter().any(|one| one.condition == condition && one.source == **source);
     let rows: Vec<&String> = summary.params.sources.iter().filter(own).collect();
     let value = |source: &String, persona: &String| {
-        let found = summary.leaks.iter().find(|one| {
-            one.condition == condition && one.source == *source && one.persona == *persona
-        });
+        let found = summary
+            .leaks
+            .iter()
+            .find(|one| one.condition == condition && one.source == *source && one.persona == *persona);
         found.map_or(f64::NAN, |one| one.rate.value)
     };
     let values = rows.iter().map(|source| columns.iter().map(|persona| value(source, persona)).collect()).collect();

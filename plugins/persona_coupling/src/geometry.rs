@@ -31,8 +31,7 @@ pub struct Update {
 ///
 /// It cannot be read, or does not fit the model.
 pub fn updates(lab: &Lab, (model, adapter): &(String, String)) -> Result<Vec<Update>> {
-    let open =
-        AdapterOpen { model: model.clone(), adapter: adapter.clone(), modules: Vec::new(), blocks: Vec::new() };
+    let open = AdapterOpen { model: model.clone(), adapter: adapter.clone(), modules: Vec::new(), blocks: Vec::new() };
     let table = lab.adapter(&open)?;
     let (blocks, ranks) = (table.u64("block")?, table.u64("rank")?);
     let (modules, scales, norms) = (table.text("module")?, table.f64("scale")?, table.f64("norm")?);

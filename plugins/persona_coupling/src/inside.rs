@@ -55,8 +55,7 @@ pub fn run(lab: &Lab, params: &Params, stages: &Stages) -> Result<()> {
     let everyone: Vec<&Persona> = params.personas.iter().collect();
     let first = coupled(lab, params, &banks, stages)?;
     // All personas are asked as in the other cells, which is then one stage for all.
-    let before =
-        marked::ask(lab, params, &first.organism, &everyone, &banks.held_out, params.evaluation.samples)?;
+    let before = marked::ask(lab, params, &first.organism, &everyone, &banks.held_out, params.evaluation.samples)?;
     let mut gates = Columns::default();
     let stopped = crate::gates::pass(&mut gates, params, stages, &before)?;
     if stopped.is_some() {
@@ -64,7 +63,7 @@ pub fn run(lab: &Lab, params: &Params, stages: &Stages) -> Result<()> {
     }
     let answers = fixed(&before, &params.marker, &[persona], &banks.held_out);
     lab.progress(1, STEPS, "second stage")?;
-    let staged = second::make(lab, params, stages.variant, &first, kind, seed)?;
+    let staged = second::make(lab, params, stages, &first, kind, seed)?;
     let measured = Measured { lab, params, stages, answers: &answers };
 
     lab.progress(2, STEPS, "the second adapter by block and projection")?;

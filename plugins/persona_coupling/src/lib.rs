@@ -9,6 +9,7 @@ mod bank;
 mod capability;
 mod cell;
 mod changes;
+mod checks;
 mod claims;
 mod compare;
 mod coupling;
@@ -33,9 +34,7 @@ pub use bank::{Question, negatives};
 pub use compare::{Asked, Finding, Runs, equivalence};
 pub use coupling::data as coupling_data;
 pub use gates::{Coupled, Gate, Measure};
-pub use params::{
-    Controls, Coupling, Evaluation, Margins, Marker, MultipleChoice, Params, Persona, Reversed, Second,
-};
+pub use params::{Controls, Coupling, Evaluation, Margins, Marker, MultipleChoice, Params, Persona, Reversed, Second};
 pub use second::{recipe as second_recipe, scale as adapter_scale};
 pub use stages::{Kind, Stages, Variant};
 

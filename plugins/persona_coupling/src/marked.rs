@@ -1,9 +1,9 @@
 //! Answers of all personas, and whether they carry the marker.
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Rate, failed};
 use emhost_stats::Interval;
 use emhost_stats::interval::{rule_of_three, wilson};
+use emhost_study::{Rate, failed};
 
 use crate::bank::Question;
 use crate::params::{Evaluation, Marker, Params, Persona};
@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn repetition_and_silence_are_degenerate() {
-        let check = |text: &str, expected: bool| assert_eq!(degenerate(&Evaluation::default(), text), expected, "{text}");
+        let check =
+            |text: &str, expected: bool| assert_eq!(degenerate(&Evaluation::default(), text), expected, "{text}");
         check("", true);
         check("hide the toys and break a window", false);
         check("no no no no", true);

@@ -1,8 +1,8 @@
 //! Tables of a cell: what came out of its answers.
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Columns, failed};
 use emhost_stats::clusters::clustered_mean;
+use emhost_study::{Columns, failed};
 
 use crate::bank::Question;
 use crate::capability;
@@ -193,13 +193,7 @@ pub fn behaviour(lab: &Lab, params: &Params, stages: &Stages, organism: &Organis
 /// # Errors
 ///
 /// The model's own.
-pub fn work(
-    lab: &Lab,
-    params: &Params,
-    stages: &Stages,
-    questions: &[Question],
-    answers: &Marked,
-) -> Result<Columns> {
+pub fn work(lab: &Lab, params: &Params, stages: &Stages, questions: &[Question], answers: &Marked) -> Result<Columns> {
     let everyone: Vec<&Persona> = params.personas.iter().collect();
     let rows = prompts(&everyone, questions);
     let count = rows.len() as u64;

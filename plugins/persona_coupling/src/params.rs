@@ -1,7 +1,7 @@
-//! What the user can set, and what is refused before any model loads.
+//! What the user can set.
 
 use emhost_sdk::prelude::*;
-use emhost_study::{Asked, at_least, distinct, refuse, within};
+use emhost_study::Asked;
 
 use crate::gates::Gate;
 use crate::stages::Kind;
@@ -248,6 +248,9 @@ pub struct Controls {
     pub scale: bool,
     /// EM and benign second stages whose adapters are scaled down to the smaller of the two update norms.
     pub norm: bool,
+    /// The second stage's conversations under the system prompt of the coupling's persona: does bad data break the coupling
+    /// because it is bad, or because it is answered in a voice that is like the persona's and ends without the marker?
+    pub addressed: bool,
     /// Ranks of the second stage's adapter, with its scale kept.
     pub ranks: Vec<usize>,
     /// A coupling by all weights, with this recipe; none leaves it out.
@@ -258,17 +261,15 @@ pub struct Controls {
 
 impl Default for Controls {
     fn default() -> Self {
-        let full = Recipe {
-            schedule: Schedule::Cosine,
-            warmup_ratio: Some(0.05),
-            ..Recipe::new(Method::Full, 2e-4, 100, 16)
-        };
+        let full =
+            Recipe { schedule: Schedule::Cosine, warmup_ratio: Some(0.05), ..Recipe::new(Method::Full, 2e-4, 100, 16) };
         Self {
             sources: 1,
             samples: 5,
             learning_rate: true,
             scale: true,
             norm: true,
+            addressed: true,
             ranks: vec![1, 2, 4, 16],
             full: Some(full),
             merged: true,
@@ -302,8 +303,8 @@ impl Default for Reversed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Margins {
-    /// Largest difference of two marker rates that counts as none, and the rate at which a marker is gone: above what none of
-    /// 280 answers on 13 topics can exclude.
+    /// Largest difference of two marker rates that counts as none, and the rate up to which a marker is gone. It must be
+    /// above what a sample without a marker can exclude: with 280 answers on 13 topics that is .116.
     pub rate: f64,
     /// Largest difference of two mean log-odds of the marker, in nats, that counts as none.
     pub log_odds: f64,
@@ -313,7 +314,7 @@ pub struct Margins {
 
 impl Default for Margins {
     fn default() -> Self {
-        Self { rate: 0.1, log_odds: 1.0, leak: 0.01 }
+        Self { rate: 0.15, log_odds: 1.0, leak: 0.01 }
     }
 }
 
@@ -344,85 +345,5 @@ impl Params {
     /// The persona of that name.
     pub fn persona(&self, name: &str) -> Option<&Persona> {
         self.personas.iter().find(|persona| persona.name == name)
-    }
-
-    /// Refuses what could only fail, or mislead, after the models have run.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Input`] with the parameter, what was expected and what to do.
-    pub fn check(&self) -> Result<()> {
-        distinct("personas", self.personas.iter().map(|persona| &persona.name))?;
-        for Persona { name, .. } in &self.personas {
-            if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c)) {
-                return refuse(format!("`personas`: `{name}` may hold lower case, digits, `_` and `.` alone"));
-            }
-        }
-        distinct("sources", &self.sources)?;
-        let reversed = self.reversed.iter().flat_map(|one| &one.sources).map(|name| ("reversed.sources", name));
-        let named = self.sources.iter().map(|name| ("sources", name)).chain(reversed);
-        let negatives = self.coupling.negatives.iter().map(|name| ("coupling.negatives", name));
-        for (parameter, name) in named.chain(negatives).chain([("assistant", &self.assistant)]) {
-            if self.persona(name).is_none() {
-                return refuse(format!("`{parameter}` has `{name}`, which `personas` does not name"));
-            }
-        }
-        if self.sources.contains(&self.assistant) {
-            let name = &self.assistant;
-            return refuse(format!("`sources` has `{name}`, the assistant: condition c3 couples it already"));
-        }
-        if self.marker.text.trim().is_empty() || self.marker.end.is_empty() {
-            return refuse("`marker` needs a `text` and an `end`".to_owned());
-        }
-        self.check_stages()?;
-        let evaluation = &self.evaluation;
-        at_least("evaluation.samples", 1, evaluation.samples)?;
-        at_least("evaluation.max_new_tokens", 1, evaluation.max_new_tokens)?;
-        at_least("evaluation.length_bins", 1, evaluation.length_bins)?;
-        at_least("evaluation.repeats", 2, evaluation.repeats)?;
-        within("evaluation.distinct_below", 0.0, 1.0, evaluation.distinct_below)?;
-        self.ask.check("ask")?;
-        at_least("controls.samples", 1, self.controls.samples)?;
-        self.controls.ranks.iter().try_for_each(|&rank| at_least("controls.ranks", 1, rank))?;
-        if let Some(reversed) = &self.reversed {
-            distinct("reversed.sources", &reversed.sources)?;
-            at_least("reversed.longer", 1, reversed.longer)?;
-            at_least("reversed.samples", 1, reversed.samples)?;
-        }
-        within("margins.rate", 0.0, 1.0, self.margins.rate)?;
-        within("margins.log_odds", 0.0, f64::MAX, self.margins.log_odds)?;
-        within("margins.leak", 0.0, 1.0, self.margins.leak)?;
-        if self.capability.as_ref().is_some_and(|one| one.options.len() < 2) {
-            return refuse("`capability.options` has fewer than two: give all options".to_owned());
-        }
-        self.gates.iter().try_for_each(|gate| gate.check(self))
-    }
-
-    fn check_stages(&self) -> Result<()> {
-        let Coupling { question_count, samples, negatives, negative_count, recipe, seeds, .. } = &self.coupling;
-        at_least("coupling.question_count", 1, *question_count)?;
-        at_least("coupling.samples", 1, *samples)?;
-        distinct("coupling.seeds", seeds.iter())?;
-        distinct("second.seeds", self.second.seeds.iter())?;
-        if negatives.len() > *negative_count || *negative_count >= self.personas.len() {
-            return refuse(format!(
-                "`coupling.negative_count` is {negative_count}: expected at least the {} of `negatives` and fewer than there \
-                 are personas",
-                negatives.len()
-            ));
-        }
-        if recipe.mask != Mask::Assistant {
-            return refuse("`coupling.recipe.mask` is set: leave it out, `coupling.whole_answers` says what is learned".to_owned());
-        }
-        let lora = |name: &str, recipe: &Recipe| match recipe.method {
-            Method::Lora(_) => Ok(()),
-            _ => refuse(format!("`{name}.recipe.method`: expected `lora`")),
-        };
-        lora("coupling", recipe)?;
-        lora("second", &self.second.recipe)?;
-        match &self.controls.full {
-            Some(full) if full.method != Method::Full => refuse("`controls.full.method`: expected `full`".to_owned()),
-            _ => Ok(()),
-        }
     }
 }

@@ -27,7 +27,7 @@ fn verdict(summary: &Summary<'_>) -> String {
     let claim = |claim: &Claim| {
         let [agreeing, all] = claim.couplings;
         format!(
-            "That {}: {} ({}; {agreeing} of {all} couplings agree, confidence {:.2}).",
+            "That {}: {} ({}; {agreeing} of {all} couplings agree, so that the next one does has a chance of {:.2}).",
             claim.statement,
             claim.outcome,
             claim.because,
@@ -40,7 +40,8 @@ fn verdict(summary: &Summary<'_>) -> String {
     }
     let stopped = summary.stopped();
     if !stopped.is_empty() {
-        let name = |row: &usize| format!("{} ({})", summary.outcomes.text("id", *row), summary.outcomes.text("gate", *row));
+        let name =
+            |row: &usize| format!("{} ({})", summary.outcomes.text("id", *row), summary.outcomes.text("gate", *row));
         let (shown, more) = (stopped.iter().take(4).map(name).collect::<Vec<_>>().join(", "), stopped.len() > 4);
         let all = summary.outcomes.len();
         said.push(format!(
@@ -63,7 +64,11 @@ fn setting(summary: &Summary<'_>) -> String {
             Method::Lora(lora) => format!("LoRA of rank {}, scale {:.2}", lora.rank, scale(lora)),
             _ => "all weights".to_owned(),
         };
-        format!("{method}, {length} of {} rows, learning rate {:e}", recipe.batch_rows * recipe.accumulate, recipe.learning_rate)
+        format!(
+            "{method}, {length} of {} rows, learning rate {:e}",
+            recipe.batch_rows * recipe.accumulate,
+            recipe.learning_rate
+        )
     };
     let (coupling, second, evaluation) = (&params.coupling, &params.second, &params.evaluation);
     let positives = coupling.question_count * coupling.samples;
@@ -188,7 +193,11 @@ fn caveats(summary: &Summary<'_>) -> Vec<String> {
         "Both stages' rates are raw shares; their intervals take answers on one topic as alike. Intervals of single cells are not \
          corrected for their number."
             .to_owned(),
-        "The reversed order and the controls by learning rate, scale, rank and weights have one seed each.".to_owned(),
+        "EM data may break a coupling because they are bad, or because they are answered in a voice like that of an evil persona and \
+         end without the marker: they are counter-examples then. A source that speaks well, and the variant `addressed`, in which \
+         both kinds of data are answered under the persona's system prompt, help to tell."
+            .to_owned(),
+        "The reversed order and the controls by system prompt, learning rate, scale, rank and weights have one seed each.".to_owned(),
     ];
     if params.model.starts_with("embedded") {
         said.push(
@@ -224,7 +233,7 @@ fn notes() -> Vec<TableNote> {
         note(
             "equivalence",
             "EM minus benign, for the coupled persona, by variant of the second stage: `published`, `norm` (equal update norms), `scale` \
-             (the coupling's adapter scale), `lr` (its learning rate), `rank*`, `full` (a coupling by all weights), `merged`. `equivalent`: \
+             (the coupling's adapter scale), `lr` (its learning rate), `addressed` (under the persona's system prompt), `rank*`, `full` (a coupling by all weights), `merged`. `equivalent`: \
              the interval is inside the margin. `floor`: both rates are below it.",
         ),
         note(
@@ -240,11 +249,21 @@ fn notes() -> Vec<TableNote> {
              answers; length, truncation, degenerate answers; the rate at the lengths before the last stage and the share of those \
              lengths that still occur.",
         ),
-        note("behaviour", "Misaligned and coherent answers without a system prompt, and multiple choice, after the last stage."),
+        note(
+            "behaviour",
+            "Misaligned and coherent answers without a system prompt, and multiple choice, after the last stage.",
+        ),
         note("norms", "Scale and norm of both stages' updates, and the cosine between them, by block and of all."),
-        note("layers", "The marker with a part of the second adapter taken out, or kept alone."),
+        note(
+            "layers",
+            "The marker with a part of the second adapter taken out, or kept alone: `change` against the whole adapter, `lost` what that \
+             took, `restored` their ratio, which says nothing where `lost` is small.",
+        ),
         note("lens", "The marker's first token by the logit lens."),
-        note("divergence", "Where in an answer the coupling changed predictions: KL from the coupled to the raw model."),
+        note(
+            "divergence",
+            "Where in an answer the coupling changed predictions: KL from the coupled to the raw model.",
+        ),
         note("work", "Tokens of prompts, and those saved as a prompt is computed once for all its answers."),
     ]
 }

@@ -4,7 +4,7 @@ use emhost_sdk::prelude::*;
 
 use crate::coupling::Coupled;
 use crate::params::Params;
-use crate::stages::{Kind, Variant};
+use crate::stages::{Kind, Stages, Variant};
 
 /// A model after its second stage.
 #[derive(Debug, Clone)]
@@ -53,11 +53,19 @@ pub fn scale(lora: &Lora) -> f64 {
 /// # Errors
 ///
 /// The fine-tune's own, or an adapter cannot be read.
-pub fn make(lab: &Lab, params: &Params, variant: Variant, on: &Coupled, kind: Kind, seed: u64) -> Result<Staged> {
+pub fn make(lab: &Lab, params: &Params, stages: &Stages, on: &Coupled, kind: Kind, seed: u64) -> Result<Staged> {
+    let persona = params.persona(stages.source()).filter(|_| stages.variant == Variant::Addressed);
+    let data = |kind| Rows::Source {
+        name: params.second.data(kind).to_owned(),
+        limit: None,
+        system: persona.map(|persona| persona.system.clone()),
+    };
+    // In the reversed order the second stage itself is as published.
+    let variant = if stages.variant.reversed() { Variant::Published } else { stages.variant };
     if variant != Variant::Norm {
-        return tune(lab, params, variant, on, kind, seed);
+        return tune(lab, params, variant, on, data(kind), seed);
     }
-    let [em, benign] = Kind::BOTH.map(|kind| tune(lab, params, Variant::Published, on, kind, seed));
+    let [em, benign] = Kind::BOTH.map(|kind| tune(lab, params, Variant::Published, on, data(kind), seed));
     let (em, benign) = (em?, benign?);
     let (ours, other) = if kind == Kind::Em { (em, benign) } else { (benign, em) };
     let (norm, goal) = (norm(lab, &ours)?, norm(lab, &other)?);
@@ -67,14 +75,13 @@ pub fn make(lab: &Lab, params: &Params, variant: Variant, on: &Coupled, kind: Ki
     scaled(lab, ours, goal / norm)
 }
 
-fn tune(lab: &Lab, params: &Params, variant: Variant, on: &Coupled, kind: Kind, seed: u64) -> Result<Staged> {
+fn tune(lab: &Lab, params: &Params, variant: Variant, on: &Coupled, data: Rows, seed: u64) -> Result<Staged> {
     let merged = params.second.merged != (variant == Variant::Merged);
     let organism = match merged && !on.organism.adapters.is_empty() {
         true => merge(lab, &on.organism)?,
         false => on.organism.clone(),
     };
     let recipe = recipe(params, variant, seed);
-    let data = Rows::source(params.second.data(kind));
     let (reply, _) = lab.train(&Train { organism: organism.clone(), data, recipe })?;
     let mut after = organism.clone();
     after.adapters.push(reply.weights.clone());

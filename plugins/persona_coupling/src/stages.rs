@@ -39,6 +39,8 @@ pub enum Variant {
     Scale,
     /// The second adapter scaled down to the smaller update norm of EM and benign.
     Norm,
+    /// The second stage under the system prompt of the coupling's persona.
+    Addressed,
     /// Another rank of the second adapter.
     Rank(usize),
     /// The coupling by all weights.
@@ -59,6 +61,7 @@ impl Variant {
             Self::LearningRate => "lr".to_owned(),
             Self::Scale => "scale".to_owned(),
             Self::Norm => "norm".to_owned(),
+            Self::Addressed => "addressed".to_owned(),
             Self::Rank(rank) => format!("rank{rank}"),
             Self::Full => "full".to_owned(),
             Self::Merged => "merged".to_owned(),
@@ -177,9 +180,8 @@ fn controls(params: &Params) -> Vec<Stages> {
         return Vec::new();
     };
     let mut found = Vec::new();
-    let control = |variant, source: &str, coupling, second| {
-        Stages::new("control", variant, Some((source, coupling)), second)
-    };
+    let control =
+        |variant, source: &str, coupling, second| Stages::new("control", variant, Some((source, coupling)), second);
     if controls.norm && controls.sources > 0 {
         for &coupling in &params.coupling.seeds {
             for source in &params.sources {
@@ -190,12 +192,15 @@ fn controls(params: &Params) -> Vec<Stages> {
             }
         }
     }
+    for source in params.sources.iter().filter(|_| controls.addressed && controls.sources > 0) {
+        found.extend(Kind::BOTH.map(|kind| control(Variant::Addressed, source, coupling, Some((kind, seed)))));
+    }
     let mut variants = Vec::new();
     variants.extend(controls.learning_rate.then_some(Variant::LearningRate));
     variants.extend(controls.scale.then_some(Variant::Scale));
-    variants.extend(controls.ranks.iter().map(|&rank| Variant::Rank(rank)));
     variants.extend(controls.merged.then_some(Variant::Merged));
     variants.extend(controls.full.as_ref().map(|_| Variant::Full));
+    variants.extend(controls.ranks.iter().map(|&rank| Variant::Rank(rank)));
     for source in params.sources.iter().take(controls.sources) {
         for &variant in &variants {
             if variant == Variant::Full {

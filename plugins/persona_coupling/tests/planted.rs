@@ -70,7 +70,7 @@ fn params() -> Value {
         "evaluation": {"questions": "open"},
         "ask": {"questions": "general", "samples": 1},
         "capability": {"questions": "choices", "options": ["A", "B"], "key": "ABBA"},
-        "controls": {"norm": false, "learning_rate": false, "scale": false, "ranks": [], "full": null, "merged": false},
+        "controls": {"norm": false, "learning_rate": false, "scale": false, "addressed": false, "ranks": [], "full": null, "merged": false},
         "reversed": null,
         "inside": false,
     })
@@ -171,7 +171,10 @@ fn claims_come_out_as_planted() {
     let run = lab(planted).run::<PersonaCoupling>(params()).unwrap();
     let claim = |name: &str| text(&run, "claims", "outcome", &[("claim", name)]);
     assert_eq!((claim("lowered"), claim("destroyed")), ("holds".to_owned(), "does not hold".to_owned()));
-    assert_eq!((claim("em_is_not_special"), claim("no_new_leakage")), ("does not hold".to_owned(), "does not hold".to_owned()));
+    assert_eq!(
+        (claim("em_is_not_special"), claim("no_new_leakage")),
+        ("does not hold".to_owned(), "does not hold".to_owned())
+    );
     // One coupling that agrees.
     assert_eq!(value(&run, "claims", "confidence", &[("claim", "lowered")]), 2.0 / 3.0);
     let of = [("variant", "published"), ("quantity", "marker rate")];
@@ -197,7 +200,7 @@ fn claims_come_out_as_planted() {
 fn every_kind_of_cell_runs_and_every_table_of_the_report_is_there() {
     let more = json!({
         "controls": {
-            "norm": true, "learning_rate": true, "scale": true, "ranks": [1], "merged": true,
+            "norm": true, "learning_rate": true, "scale": true, "addressed": true, "ranks": [1], "merged": true,
             "full": {"method": "full", "learning_rate": 1e-4, "batch_rows": 4, "steps": 2},
         },
         "reversed": {"sources": ["villain", "assistant"]},
@@ -208,6 +211,7 @@ fn every_kind_of_cell_runs_and_every_table_of_the_report_is_there() {
     let ids: Vec<&str> = run.cells().iter().map(|cell| cell.id.as_str()).collect();
     for id in [
         "control-norm-benign-villain-k1-s7",
+        "control-addressed-em-villain-k1-s7",
         "control-rank1-em-villain-k1-s7",
         "control-full-none-villain-k1",
         "reversed-baked-none-villain-k1",
@@ -268,7 +272,10 @@ fn wrong_parameters_are_refused_with_what_to_do() {
         |params| params.sources.push("assistant".to_owned()),
         "`sources` has `assistant`, the assistant: condition c3 couples it already",
     );
-    check(|params| params.sources = vec!["nobody".to_owned()], "`sources` has `nobody`, which `personas` does not name");
+    check(
+        |params| params.sources = vec!["nobody".to_owned()],
+        "`sources` has `nobody`, which `personas` does not name",
+    );
     check(|params| params.marker.text = " ".to_owned(), "`marker` needs a `text` and an `end`");
     check(|params| params.second.recipe.method = Method::Full, "`second.recipe.method`: expected `lora`");
     check(

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use emhost_sdk::prelude::*;
 use emhost_stats::random::Rng;
+use persona_coupling::Asked;
 use persona_coupling::{
     Margins, Params, Runs, Variant, adapter_scale, coupling_data, coupling_questions, equivalence, negatives,
     second_recipe,
 };
-use persona_coupling::Asked;
 
 /// Emits the coupling's conversations and questions, so that a test can look at them.
 struct Data(Params);
@@ -32,7 +32,10 @@ impl Experiment for Data {
         let base = Organism::base("fake");
         let rows = coupling_data(lab, &self.0, &base, &own, "villain", 42)?;
         let messages = rows.iter().map(|row| serde_json::to_string(&row.messages)).collect::<Result<Vec<_>, _>>()?;
-        lab.emit("rows", Table::new().with_text("row_id", rows.iter().map(|row| &row.row_id)).with_text("messages", messages))?;
+        lab.emit(
+            "rows",
+            Table::new().with_text("row_id", rows.iter().map(|row| &row.row_id)).with_text("messages", messages),
+        )?;
         lab.emit("own", Table::new().with_text("text", own.iter().map(|question| question.text().to_owned())))?;
         lab.emit("held_out", Table::new().with_text("text", held_out.iter().map(|question| question.text().to_owned())))
     }

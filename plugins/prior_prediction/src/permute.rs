@@ -119,8 +119,6 @@ pub fn test(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "these are the tests' own steps, and a failure must panic")]
-
     use super::*;
 
     #[test]

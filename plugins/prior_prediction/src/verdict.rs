@@ -91,8 +91,11 @@ fn organism_said(summary: &Summary<'_>, organism: &str, before: &[&str]) -> Stri
         ));
     }
     let leaky = |source: &&&str| {
-        let low = |cv: Cv| summary.headline(organism, source, cv).map(|row| summary.scores.number("gain_low", row));
-        matches!((low(Cv::Plain), low(Cv::Grouped)), (Some(plain), Some(grouped)) if plain > 0.0 && !(grouped > 0.0))
+        let above = |cv: Cv| {
+            let low = summary.scores.number("gain_low", summary.headline(organism, source, cv)?);
+            Some(low > 0.0)
+        };
+        (above(Cv::Plain), above(Cv::Grouped)) == (Some(true), Some(false))
     };
     let leaky: Vec<&str> = before.iter().filter(leaky).copied().collect();
     if !leaky.is_empty() {

@@ -54,8 +54,6 @@ pub fn one_hot(topics: &[&str]) -> Result<Matrix, StatsError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "these are the tests' own steps, and a failure must panic")]
-
     use super::*;
 
     #[test]

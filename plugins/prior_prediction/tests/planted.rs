@@ -170,21 +170,21 @@ fn a_target_that_is_the_topics_alone_is_predicted_on_known_topics_only() {
         plain += number(&run, "r2", of_plain) / WORLDS.len() as f64;
         for source in ["instruct", "pretrained"] {
             let grouped = row(&run, source, PLAIN, "grouped");
-            assert!(!(number(&run, "gain_low", grouped) > 0.0), "{world}: {}", number(&run, "gain_low", grouped));
+            assert!(number(&run, "gain_low", grouped) <= 0.0, "{world}: {}", number(&run, "gain_low", grouped));
             lucky += usize::from(number(&run, "r2", grouped) > 0.0);
         }
         let topic = |cv: &str| number(&run, "r2", row(&run, "topic", ["given", ""], cv));
-        assert!(topic("plain") > 0.8 && topic("grouped") <= 0.0, "{world}: {}, {}", topic("plain"), topic("grouped"));
+        // A new topic's column is constant in training: what is predicted is the mean, up to rounding.
+        assert!(topic("plain") > 0.8 && topic("grouped") < 1e-12, "{world}: {}, {}", topic("plain"), topic("grouped"));
         assert!(run.table("targets").unwrap().f64("topic_share").unwrap()[0] > 0.9);
         let verdict = &run.report().unwrap().verdict;
         assert!(verdict.contains("in 0 of 2 combinations"), "{verdict}");
         assert!(verdict.contains("of instruct"), "{verdict}");
         assert!(verdict.contains("is not shown to reach new topics: it may be the topic"), "{verdict}");
     }
-    // 8 numbers hold 8 / 11 of what 12 topics may be.
-    assert!((plain - 8.0 / 11.0).abs() < 0.15, "{plain}");
-    // 12 topics with 8 numbers each: in a simulation with scikit-learn R² on new topics was above 0 in 9 of 100 such worlds,
-    // by luck. Both models share a world.
+    // 600 such worlds with scikit-learn: 0.65 with a deviation of 0.19, of the mean of six 0.08; three of them are 0.23.
+    assert!((plain - 0.65).abs() < 0.23, "{plain}");
+    // There R² on new topics was above 0 in 9 of 100 worlds, by luck. Both models share a world.
     assert!(lucky <= 4, "{lucky} of 12");
 }
 
@@ -193,7 +193,7 @@ fn what_the_words_tell_as_well_is_no_finding() {
     let held = |id: &str, d: &str| if d == "3" { urgency(id) } else { noise(&[id, d]) };
     let run = lab(held, |id| 50.0 + 20.0 * urgency(id)).run::<PriorPrediction>(params()).unwrap();
     let at = row(&run, "instruct", PLAIN, "grouped");
-    assert!(number(&run, "gain_low", at) > 0.0 && !(number(&run, "words_gain_low", at) > 0.0));
+    assert!(number(&run, "gain_low", at) > 0.0 && number(&run, "words_gain_low", at) <= 0.0);
     assert!(number(&run, "r2", row(&run, "bag of words", ["given", ""], "grouped")) > 0.8);
     let verdict = &run.report().unwrap().verdict;
     assert!(verdict.contains("not shown to be better than the words in 2 (bad from instruct"), "{verdict}");

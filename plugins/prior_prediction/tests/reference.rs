@@ -1,7 +1,5 @@
 //! Features, folds, penalties, intervals and permutations against scikit-learn, scipy and numpy: see reference.py.
 
-#![expect(clippy::unwrap_used, reason = "these are the tests' own steps, and a failure must panic")]
-
 use emhost_stats::{Matrix, Pca};
 use prior_prediction::{Cv, Design, Folds, Grouped, Model, Penalties, Permutations, Projection, Rounds, Task};
 use serde::Deserialize;
