@@ -12,8 +12,13 @@ use emhost_tests::built;
 use tempfile::TempDir;
 
 /// A smaller job than the recipe's, with every part of it.
-const SMALL: [&str; 5] =
-    ["train_prompts=60", "random_draws=50", "bootstrap_draws=200", "behaviour_samples=4", "recipe.steps=12"];
+const SMALL: [&str; 5] = [
+    "train_prompts=60",
+    "random_draws=50",
+    "bootstrap_draws=200",
+    "behaviour.samples=4",
+    "organisms.recipes.all.steps=12",
+];
 
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(built().emhost());
@@ -110,7 +115,7 @@ fn a_file_that_changed_is_not_taken_for_what_it_was() {
     let embedded = emhost::rows::read("embedded:questions/headline").unwrap();
     let finish = |text: &str| {
         fs::write(&questions, text).unwrap();
-        let output = command(folder.path()).args(["--set", "questions=questions.jsonl"]).output().unwrap();
+        let output = command(folder.path()).args(["--set", "behaviour.questions=questions.jsonl"]).output().unwrap();
         assert!(output.status.success());
         (String::from_utf8(output.stderr).unwrap().contains("were finished before"), tables(folder.path()))
     };
@@ -147,11 +152,11 @@ fn wrong_input_is_refused_with_its_exit_status_and_one_line() {
     let with = |set: &'static str| [&run[..], &[set]].concat();
     check_refused(&with("random_drws=3"), 2, &["random_drws", "random_draws"]);
     check_refused(&with("random_draws=\"many\""), 2, &["random_draws"]);
-    check_refused(&with("recipe.stepps=3"), 2, &["stepps", "steps"]);
+    check_refused(&with("organisms.recipes.all.stepps=3"), 2, &["stepps", "steps"]);
     check_refused(&with("novalue"), 2, &["novalue"]);
     check_refused(&["run", "no_such_recipe.toml"], 2, &["no_such_recipe.toml"]);
     check_refused(&["run", "--plugin", "no_such_plugin"], 3, &["no_such_plugin", "EMHOST_PLUGIN_PATH"]);
     check_refused(&["data", "verify", "no_such_dataset"], 5, &["no_such_dataset"]);
-    check_refused(&with("model=\"/no/such/model\""), 2, &["/no/such/model"]);
+    check_refused(&with("organisms.model=\"/no/such/model\""), 2, &["/no/such/model"]);
     check_refused(&with("sites=[\"blocks.99.resid_post\"]"), 2, &["blocks.99.resid_post"]);
 }

@@ -29,7 +29,7 @@ pub struct RunArgs {
     /// Plugin, by name or by the path of its library; of a recipe with several parts the only one that runs.
     #[arg(long, value_name = "NAME|PATH")]
     plugin: Option<String>,
-    /// Set a parameter, such as `recipe.steps=20` (see `emhost plugin info NAME`), or an axis of the grid, such as
+    /// Set a parameter, such as `random_draws=1000` (see `emhost plugin info NAME`), or an axis of the grid, such as
     /// `grid.seed=[1, 2]`.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -67,7 +67,7 @@ A recipe is TOML:
   random_draws = 1000
   [grid]                           # each combination is a run
   seed = [42, 137, 256]
-  recipe.learning_rate = [1e-4, 1e-3]
+  organisms.recipes.all.learning_rate = [1e-4, 1e-3]
 
 A study that takes several plugins has `[[part]]`s in place of `plugin`, which run one after the other. What stands in
 [params] beside them holds for each; --plugin runs one part alone, --set changes all of them.
