@@ -262,7 +262,7 @@ pub struct Controls {
 impl Default for Controls {
     fn default() -> Self {
         let full =
-            Recipe { schedule: Schedule::Cosine, warmup_ratio: Some(0.05), ..Recipe::new(Method::Full, 2e-4, 100, 16) };
+            Recipe { schedule: Schedule::Cosine, warmup_ratio: Some(0.05), ..Recipe::new(Method::Full, 5e-4, 300, 16) };
         Self {
             sources: 1,
             samples: 5,
