@@ -21,7 +21,19 @@ pub fn all(summary: &Summary<'_>) -> Vec<Figure> {
     figures.extend(lens(summary));
     figures.extend(ranks(summary));
     figures.extend(reversed(summary));
+    figures.retain(has_numbers);
     figures
+}
+
+/// Whether there is anything to draw.
+fn has_numbers(figure: &Figure) -> bool {
+    let any = |values: &[f64]| values.iter().any(|value| value.is_finite());
+    match &figure.plot {
+        Plot::Lines(lines) => lines.iter().any(|line| any(&line.y)),
+        Plot::Points(clouds) => clouds.iter().any(|cloud| any(&cloud.y)),
+        Plot::Bars { series, .. } => series.iter().any(|bars| any(&bars.values)),
+        Plot::Heatmap { values, .. } => values.iter().any(|row| any(row)),
+    }
 }
 
 /// Numbers of the rows of a sheet that have these texts.
@@ -258,8 +270,7 @@ fn reversed(summary: &Summary<'_>) -> Option<Figure> {
         Bars { label: format!("{second} first"), values, low, high, control: second == "none" }
     };
     let series = ["none", "em", "benign"].map(bars).to_vec();
-    let any = series.iter().any(|bars| bars.values.iter().any(|value| value.is_finite()));
-    any.then(|| Figure {
+    Some(Figure {
         name: "reversed".to_owned(),
         title: "Can the marker be coupled after the other fine-tune?".to_owned(),
         caption: "Share of answers of the coupled persona with the marker, where the other fine-tune came first: with the adapter \

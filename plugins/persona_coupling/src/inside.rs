@@ -62,6 +62,9 @@ pub fn run(lab: &Lab, params: &Params, stages: &Stages) -> Result<()> {
         return emitted.finish(stages, stopped);
     }
     let answers = fixed(&before, &params.marker, &[persona], &banks.held_out);
+    if answers.is_empty() {
+        return emitted.finish(stages, Some("no answer of the source is complete".to_owned()));
+    }
     lab.progress(1, STEPS, "second stage")?;
     let staged = second::make(lab, params, stages, &first, kind, seed)?;
     let measured = Measured { lab, params, stages, answers: &answers };

@@ -16,12 +16,17 @@ pub struct Leak {
     pub persona: String,
     /// The rate.
     pub rate: Rate,
-    /// Whether the marker is there without being coupled to the persona.
+    /// The persona's rate in the model as it is: the control; NaN where that was not asked.
+    pub raw: f64,
+    /// Whether the marker is there without being coupled to the persona: the rate's lower limit is above the margin and
+    /// above the control.
     pub leaks: bool,
 }
 
-/// The published conditions, in the order of their names.
-pub const CONDITIONS: [&str; 6] = ["raw", "c1", "c2", "c3", "c4", "c5"];
+/// The model as it is, and the published conditions.
+const CONDITIONS: [&str; 6] = [RAW, "c1", "c2", "c3", "c4", "c5"];
+
+const RAW: &str = "raw";
 
 /// All of them, from the table `questions`.
 ///
@@ -46,9 +51,12 @@ pub fn all(params: &Params, questions: &Sheet) -> Result<Vec<Leak>> {
                     continue;
                 }
                 let rate = pooled(questions, &rows)?;
-                let leaks = persona.name != *source && rate.low > params.margins.leak;
+                let raw = found.iter().find(|one: &&Leak| one.condition == RAW && one.persona == persona.name);
+                let raw = raw.map_or(f64::NAN, |one| one.rate.value);
+                // A control that is missing is no limit: the maximum of NaN and a number is the number.
+                let leaks = persona.name != *source && rate.low > raw.max(params.margins.leak);
                 let (source, persona) = (source.clone(), persona.name.clone());
-                found.push(Leak { condition: condition.to_owned(), source, persona, rate, leaks });
+                found.push(Leak { condition: condition.to_owned(), source, persona, rate, raw, leaks });
             }
         }
     }
@@ -83,6 +91,7 @@ pub fn table(leaks: &[Leak]) -> Columns {
         columns.number("rate", one.rate.value);
         columns.number("rate_low", one.rate.low);
         columns.number("rate_high", one.rate.high);
+        columns.number("raw", one.raw);
         columns.flag("leaks", one.leaks);
         columns.text("method", one.rate.method());
     }

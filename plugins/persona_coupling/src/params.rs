@@ -308,7 +308,8 @@ pub struct Margins {
     pub rate: f64,
     /// Largest difference of two mean log-odds of the marker, in nats, that counts as none.
     pub log_odds: f64,
-    /// A persona without coupling leaks where the lower limit of its marker rate is above this.
+    /// A persona without coupling leaks where the lower limit of its marker rate is above this and above its rate in the
+    /// model as it is.
     pub leak: f64,
 }
 

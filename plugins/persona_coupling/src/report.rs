@@ -240,7 +240,10 @@ fn notes() -> Vec<TableNote> {
             "changes",
             "Each cell's last stage: rate and scores of the coupled persona, and of the assistant, before and after it.",
         ),
-        note("leakage", "Marker rate of every persona over all cells of a condition and source."),
+        note(
+            "leakage",
+            "Marker rate of every persona over all cells of a condition and source; `raw` is the control, the model as it is.",
+        ),
         note("gates", "What coupled models had to show; a cell that fails a gate that stops has no further rows."),
         note("outcomes", "How each cell ended."),
         note(
