@@ -66,6 +66,8 @@ fn a_scorecard_is_filled_in_by_the_run_beside_it() {
         claim("equal", &format!("published = 0.001\ntolerance = 1e9\ncolumn = \"letters\"\n{one}")),
         claim("not_equal", &format!("published = 1e12\ntolerance = 1\ncolumn = \"letters\"\n{one}")),
         claim("above", &format!("expect = \"above\"\npublished = 0\ncolumn = \"energy\"\n{one}")),
+        claim("within", &format!("expect = \"within\"\npublished = [-1e9, 1e9]\ncolumn = \"energy\"\n{one}")),
+        claim("not_within", &format!("expect = \"within\"\npublished = [1e9, 2e9]\ncolumn = \"energy\"\n{one}")),
         claim("range", "expect = \"range\"\npublished = [0, 1]\ncolumn = \"energy\""),
         claim(
             "elsewhere",
@@ -82,7 +84,7 @@ fn a_scorecard_is_filled_in_by_the_run_beside_it() {
     let output = grid.emhost().args(["scorecard"]).env("COLUMNS", "200").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    for part in ["A study", "2 reproduced", "2 not reproduced", "3 not testable"] {
+    for part in ["A study", "3 reproduced", "3 not reproduced", "3 not testable"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     fs::write(

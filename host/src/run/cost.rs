@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use emhost_abi::wire::{self, Cell, Passes, Row, Work};
+use emhost_abi::wire::{self, Cell, Lora, Method, Passes, Row, Work};
 use serde::Serialize;
 
 use crate::model::config::Config;
@@ -106,7 +106,8 @@ impl Cost {
                     Vec::new()
                 });
                 let (passes, tokens) = model.size(work, &rows);
-                cost.bytes += passes * work.vectors * 4 * model.width;
+                cost.bytes +=
+                    passes * work.vectors * 4 * model.width + work.weights.as_ref().map_or(0, |of| model.bytes(of));
                 let sum = sums.entry((work.op.clone(), work.model.clone())).or_default();
                 *sum = [sum[0] + passes, sum[1] + tokens];
             }
@@ -115,6 +116,7 @@ impl Cost {
             let judged = op == wire::op::JUDGE;
             let parameters = if judged { None } else { models.of(&model).parameters };
             let (seconds, basis) = match parameters.map(|size| rates.of(&op, size)) {
+                _ if tokens == 0 && !judged => (Some(0.0), "copies alone, which are not timed".to_owned()),
                 Some(Some((rate, basis))) => (Some(rate * tokens as f64), basis),
                 _ if judged => (None, "as quickly as the judge answers".to_owned()),
                 Some(None) => (None, "this operation was not measured in this store yet".to_owned()),
@@ -168,6 +170,8 @@ struct Models(HashMap<String, Known>);
 
 struct Known {
     parameters: Option<u64>,
+    /// Tensors with their shapes; none where there are no files.
+    shapes: Vec<(String, Vec<usize>)>,
     width: u64,
     text: Option<Text>,
 }
@@ -183,10 +187,11 @@ impl Known {
     fn find(name: &str) -> Self {
         let files = Files::find(name).ok();
         let config = files.as_ref().and_then(|files| Config::read(files).ok());
-        let counted =
-            |config: &Config| shapes(config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
+        let shapes = config.as_ref().map_or_else(Vec::new, shapes);
+        let counted = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
         Self {
-            parameters: config.as_ref().map(counted).or_else(|| named_size(name)),
+            parameters: config.as_ref().map(|_| counted).or_else(|| named_size(name)),
+            shapes,
             width: config.map_or(0, |config| config.width as u64),
             text: files.and_then(|files| Text::read(&files).ok()),
         }
@@ -203,6 +208,28 @@ impl Known {
         // The prompt of many completions is computed once.
         let prompts = if work.op == wire::op::SAMPLE { rows.len() as u64 } else { passes };
         (passes, (prompts as f64 * mean) as u64 + passes * work.new_tokens)
+    }
+
+    /// Bytes of weights that are kept, in f32.
+    fn bytes(&self, weights: &Method) -> u64 {
+        let adapter = |lora: &Lora| -> u64 {
+            let own = |name: &str| {
+                let mut parts = name.trim_end_matches(".weight").rsplit('.');
+                let module = parts.next().unwrap_or_default();
+                let block = parts.find_map(|part| part.parse::<usize>().ok());
+                module.ends_with("_proj")
+                    && (lora.modules.is_empty() || lora.modules.iter().any(|own| own == module))
+                    && (lora.blocks.is_empty() || block.is_some_and(|block| lora.blocks.contains(&block)))
+            };
+            let adapted = self.shapes.iter().filter(|(name, shape)| shape.len() == 2 && own(name));
+            adapted.map(|(_, shape)| (lora.rank * (shape[0] + shape[1])) as u64).sum()
+        };
+        4 * match weights {
+            Method::Lora(lora) => adapter(lora),
+            Method::Adapters(several) => several.values().map(adapter).sum(),
+            Method::Full => self.parameters.unwrap_or(0),
+            Method::Steering(_) => self.width,
+        }
     }
 
     /// Tokens of a row; of an unknown tokenizer a quarter of its characters.
@@ -308,6 +335,21 @@ mod tests {
         let two = Cost::sum([&one, &one]);
         assert_eq!((two.cells, two.work.len(), two.work[0].passes, two.work[0].tokens), (2, 1, 12, 134));
         assert_eq!(two.seconds, one.seconds.map(|seconds| 2.0 * seconds));
+    }
+
+    #[test]
+    fn kept_weights_are_those_of_the_adapted_projections() {
+        let known = Known::find("embedded");
+        let lora = |modules: &[&str], blocks: &[usize]| {
+            let modules = modules.iter().map(|&module| module.to_owned()).collect();
+            Method::Lora(Lora { rank: 8, modules, blocks: blocks.to_vec(), ..Lora::default() })
+        };
+        // Width 128, MLP 384: `down_proj` has 512 inputs and outputs.
+        assert_eq!(known.bytes(&lora(&["down_proj"], &[1])), 4 * 8 * 512);
+        assert_eq!(known.bytes(&lora(&["down_proj"], &[])), 4 * 4 * 8 * 512);
+        // q and o 128 + 128, k and v 128 + 64, three of the MLP 512.
+        assert_eq!(known.bytes(&lora(&[], &[])), 4 * 4 * 8 * (2 * 256 + 2 * 192 + 3 * 512));
+        assert_eq!(Some(known.bytes(&Method::Full)), known.parameters.map(|all| 4 * all));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct Claim {
     /// What the published number says of a run's.
     #[serde(default)]
     pub expect: Expect,
-    /// The number or numbers; of a range its two ends; of `above` and `below` the threshold.
+    /// The number or numbers; of a range, and of `within`, its two ends; of `above` and `below` the threshold.
     #[serde(deserialize_with = "several")]
     pub published: Vec<f64>,
     /// How far a run may be off, one for all or one each.
@@ -87,6 +87,8 @@ pub enum Expect {
     Above,
     /// The run's interval lies below a threshold.
     Below,
+    /// The run's interval lies between two numbers: no difference worth speaking of.
+    Within,
 }
 
 /// One value of a column, or several.
@@ -137,7 +139,7 @@ impl ScorecardFile {
             }
             let (published, tolerances) = (claim.published.len(), claim.tolerance.len());
             match claim.expect {
-                Expect::Range if published != 2 || claim.published[0] > claim.published[1] => {
+                Expect::Range | Expect::Within if published != 2 || claim.published[0] > claim.published[1] => {
                     return wrong("a range is published as [low, high]");
                 }
                 Expect::Above | Expect::Below if published != 1 => return wrong("a threshold is one number"),

@@ -56,7 +56,7 @@ fn scored(file: &ScorecardFile, claim: &Claim, run: Option<&Listed>) -> Result<S
         quantity: match claim.expect {
             Expect::Above => format!("{}: above", claim.quantity),
             Expect::Below => format!("{}: below", claim.quantity),
-            Expect::Equal | Expect::Range => claim.quantity.clone(),
+            Expect::Equal | Expect::Range | Expect::Within => claim.quantity.clone(),
         },
         unit: claim.unit.clone(),
         model: claim.model.clone(),
@@ -181,6 +181,11 @@ fn judge(claim: &Claim, found: &Found) -> (ScoreVerdict, String) {
             let inside = found.values.iter().filter(|value| (low - slack..=high + slack).contains(*value)).count();
             said(inside == found.values.len(), format!("{inside} of {} rows lie in the range", found.values.len()))
         }
+        Expect::Within => {
+            let [low, high] = found.interval.unwrap_or([found.values[0]; 2]);
+            let holds = claim.published[0] < low && high < claim.published[1];
+            said(holds, format!("{} {} between the two", what(found), if holds { "lies" } else { "does not lie" }))
+        }
         Expect::Above | Expect::Below => {
             let above = claim.expect == Expect::Above;
             let end = match found.interval {
@@ -195,8 +200,12 @@ fn judge(claim: &Claim, found: &Found) -> (ScoreVerdict, String) {
             };
             let holds = if above { end > threshold } else { end < threshold };
             let side = if above { "above" } else { "below" };
-            let what = if found.interval.is_some() { "the interval" } else { "the value, without an interval," };
-            said(holds, format!("{what} {} {side} {threshold}", if holds { "lies" } else { "does not lie" }))
+            said(holds, format!("{} {} {side} {threshold}", what(found), if holds { "lies" } else { "does not lie" }))
         }
     }
+}
+
+/// What is compared with a threshold.
+fn what(found: &Found) -> &'static str {
+    if found.interval.is_some() { "the interval" } else { "the value, without an interval," }
 }

@@ -56,6 +56,17 @@ pub struct Models {
     pub after: Organism,
 }
 
+impl Models {
+    /// Answers to each question. A second stage that equal norms leave as it is was asked as published.
+    fn samples(&self, params: &Params, stages: &Stages) -> usize {
+        let as_published = self.second.as_ref().is_some_and(|staged| staged.factor == 1.0);
+        match stages.variant {
+            Variant::Norm if as_published => params.evaluation.samples,
+            _ => stages.samples(params),
+        }
+    }
+}
+
 /// Makes the coupling of a cell, before a second stage.
 ///
 /// # Errors
@@ -142,7 +153,7 @@ pub fn run(lab: &Lab, params: &Params, stages: &Stages) -> Result<()> {
     lab.progress(2, STEPS, "second stage")?;
     let models = if backwards { reversed(lab, params, &banks, stages)? } else { models(lab, params, stages, first)? };
     let unchanged = models.after == models.before.organism;
-    let after = if unchanged { before.clone() } else { look(&models.after, stages.samples(params))? };
+    let after = if unchanged { before.clone() } else { look(&models.after, models.samples(params, stages))? };
 
     lab.progress(3, STEPS, "marker at the end of fixed answers")?;
     let fixed = forced::fixed(&before, &params.marker, &everyone, &banks.held_out);

@@ -27,8 +27,11 @@ mod report;
 mod second;
 mod stages;
 mod summary;
+mod work;
 
 use emhost_sdk::prelude::*;
+
+use work::Counted;
 
 pub use bank::{Question, negatives};
 pub use compare::{Asked, Finding, Runs, equivalence};
@@ -74,7 +77,7 @@ impl Experiment for PersonaCoupling {
         op::ADAPTER_EDIT,
         op::ADAPTER_MERGE,
     ];
-    const RECIPE: &'static str = "";
+    const RECIPE: &'static str = include_str!("../../../experiments/persona_coupling/embedded.toml");
 
     fn new(params: Params) -> Result<Self> {
         params.check()?;
@@ -82,16 +85,17 @@ impl Experiment for PersonaCoupling {
     }
 
     fn plan(&self) -> Result<Vec<Cell>> {
-        let ask = |stages: Stages| {
-            let work = self.work(&stages);
-            Ok(Cell::new(stages.id(), stages.about(), &Task::Ask(stages))?.with_work(work))
-        };
-        let inside = |stages: Stages| {
+        let mut counted = Counted::new(&self.0);
+        let mut cells = Vec::new();
+        for stages in stages::all(&self.0) {
+            let work = counted.of(&stages);
+            cells.push(Cell::new(stages.id(), stages.about(), &Task::Ask(stages))?.with_work(work));
+        }
+        for stages in inside::all(&self.0) {
             let (id, about) = (format!("inside-{}", stages.id()), format!("look inside: {}", stages.about()));
-            Ok(Cell::new(id, about, &Task::Inside(stages))?)
-        };
-        let asked = stages::all(&self.0).into_iter().map(ask);
-        asked.chain(inside::all(&self.0).into_iter().map(inside)).collect()
+            cells.push(Cell::new(id, about, &Task::Inside(stages))?.with_work(counted.inside()));
+        }
+        Ok(cells)
     }
 
     fn run(&self, cell: &Cell, lab: &Lab) -> Result<()> {
@@ -106,42 +110,6 @@ impl Experiment for PersonaCoupling {
         summary.emit(lab)?;
         figures::all(&summary).iter().try_for_each(|figure| lab.figure(figure))?;
         lab.report(&report::report(&summary))
-    }
-}
-
-impl PersonaCoupling {
-    /// What a cell asks for. What cells share is computed once.
-    fn work(&self, stages: &Stages) -> Vec<Work> {
-        let params = &self.0;
-        let model = &params.model;
-        let seen = |recipe: &Recipe, rows: usize| match recipe.steps {
-            Some(steps) => Passes::Total((steps * recipe.batch_rows * recipe.accumulate) as u64),
-            None => Passes::Total((rows * recipe.epochs.unwrap_or(1)) as u64),
-        };
-        let mut work = Vec::new();
-        if stages.coupling.is_some() {
-            let coupling = &params.coupling;
-            let rows = coupling.question_count * coupling.samples * (1 + coupling.negative_count);
-            let bank = Rows::source(&coupling.questions);
-            work.push(Work::new(op::TRAIN, model, bank, seen(&coupling.recipe, rows)));
-        }
-        if let Some((kind, _)) = stages.second {
-            let data = Rows::source(params.second.data(kind));
-            let recipe = &params.second.recipe;
-            let passes = match recipe.steps {
-                Some(_) => seen(recipe, 0),
-                None => Passes::Each(recipe.epochs.unwrap_or(1) as u64),
-            };
-            work.push(Work::new(op::TRAIN, model, data, passes));
-        }
-        let asked = (params.personas.len() * stages.samples(params)) as u64;
-        let evaluation = &params.evaluation;
-        let sample = Work::new(op::SAMPLE, model, evaluation.rows(), Passes::Each(asked));
-        work.push(sample.with_new_tokens(evaluation.max_new_tokens));
-        let scored = 4 * params.personas.len() as u64;
-        work.push(Work::new(op::SCORE, model, evaluation.rows(), Passes::Each(scored)));
-        work.extend(params.ask.work(model, 1));
-        work
     }
 }
 

@@ -72,11 +72,20 @@ fn setting(summary: &Summary<'_>) -> String {
     };
     let (coupling, second, evaluation) = (&params.coupling, &params.second, &params.evaluation);
     let positives = coupling.question_count * coupling.samples;
+    let negatives: Vec<String> = params
+        .sources
+        .iter()
+        .chain([&params.assistant])
+        .map(|source| {
+            let names: Vec<&str> = crate::bank::negatives(params, source).iter().map(|one| one.name.as_str()).collect();
+            format!("{source}: {}", names.join(", "))
+        })
+        .collect();
     let learned = if coupling.whole_answers { "whole answers" } else { "the marker and the last token of a row" };
     format!(
         "Model `{}` ({} blocks of width {}). Marker {:?} after answers of {}; {} personas are asked. Coupling: {positives} own answers \
-         with the marker and {} of {} other personas without it, to {} questions of {} that the evaluation does not have; learned: \
-         {learned}; {}; seeds {:?}.\n\nSecond stage: EM on {}, benign on {}; {}; seeds {:?}; the coupling is {}. Evaluation: {}, {} \
+         with the marker and {} of {} other personas without it ({}), to {} questions of {} that the evaluation does not have; \
+         learned: {learned}; {}; seeds {:?}.\n\nSecond stage: EM on {}, benign on {}; {}; seeds {:?}; the coupling is {}. Evaluation: {}, {} \
          answers of each persona to each (controls {}), temperature {}, at most {} tokens. Misalignment: {} without a system \
          prompt, judge `{}`. Margins fixed before: rate {}, log-odds {}, leakage {}. Seed {}.",
         params.model,
@@ -87,6 +96,7 @@ fn setting(summary: &Summary<'_>) -> String {
         params.personas.len(),
         positives * coupling.negative_count,
         coupling.negative_count,
+        negatives.join("; "),
         coupling.question_count,
         coupling.questions,
         describe(&coupling.recipe),

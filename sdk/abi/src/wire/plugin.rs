@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Rows;
+use super::{Method, Rows};
 
 /// What `emhost plugin info` shows: returned by a plugin before anything of it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct Work {
     pub new_tokens: u64,
     /// Vectors of the model's width that are kept of each pass.
     pub vectors: u64,
+    /// The weights that are kept, which decide the size of an adapter or of a whole model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Method>,
 }
 
 /// How often rows are taken.
@@ -69,7 +72,7 @@ pub enum Passes {
 impl Work {
     /// Work without new tokens of which nothing is kept.
     pub fn new(op: &str, model: impl Into<String>, rows: Rows, passes: Passes) -> Self {
-        Self { op: op.to_owned(), model: model.into(), rows, passes, new_tokens: 0, vectors: 0 }
+        Self { op: op.to_owned(), model: model.into(), rows, passes, new_tokens: 0, vectors: 0, weights: None }
     }
 
     /// The same with new tokens.
@@ -80,5 +83,10 @@ impl Work {
     /// The same with vectors that are kept.
     pub fn with_vectors(self, vectors: usize) -> Self {
         Self { vectors: vectors as u64, ..self }
+    }
+
+    /// The same with weights that are kept.
+    pub fn with_weights(self, weights: Method) -> Self {
+        Self { weights: Some(weights), ..self }
     }
 }
