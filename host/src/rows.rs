@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use emhost_abi::wire::{Message, Row, Rows};
 use serde_json::{Map, Value};
@@ -88,11 +89,17 @@ pub fn load(rows: &Rows) -> Result<Vec<Row>, RowsError> {
         }
         all.push(row);
     }
-    if !unused.is_empty() {
+    if !unused.is_empty() && first_time(name) {
         let names = unused.into_iter().collect::<Vec<_>>().join(", ");
         tracing::warn!("rows of `{name}`: fields that mean nothing here: {names}; there are {}", FIELDS.join(", "));
     }
     if all.is_empty() { Err(RowsError::Empty(name.clone())) } else { Ok(all) }
+}
+
+/// Whether this process reads that source for the first time: many cells read the same one, and one warning is enough.
+fn first_time(name: &str) -> bool {
+    static READ: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    READ.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
 }
 
 /// The questions of a bank, each wording a row; the topic of a question that has none is the question itself.

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -27,7 +27,9 @@ thread_local! {
 /// informative). `chrome` is the file of the trace.
 pub fn install(chrome: Option<&Path>) -> std::io::Result<()> {
     let filter = |default: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+    let stderr = stderr.with_target(false).without_time();
     let chrome = chrome.map(Chrome::create).transpose()?;
     tracing_subscriber::registry()
         .with(stderr.with_filter(filter("warn")))

@@ -116,7 +116,7 @@ impl Cost {
             let judged = op == wire::op::JUDGE;
             let parameters = if judged { None } else { models.of(&model).parameters };
             let (seconds, basis) = match parameters.map(|size| rates.of(&op, size)) {
-                _ if tokens == 0 && !judged => (Some(0.0), "copies alone, which are not timed".to_owned()),
+                _ if tokens == 0 && !judged => (Some(0.0), "no tokens: weights are copied".to_owned()),
                 Some(Some((rate, basis))) => (Some(rate * tokens as f64), basis),
                 _ if judged => (None, "as quickly as the judge answers".to_owned()),
                 Some(None) => (None, "this operation was not measured in this store yet".to_owned()),
@@ -256,7 +256,11 @@ impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for share in &self.work {
             let size = share.parameters.map_or_else(String::new, |size| format!(", {} parameters", short(size)));
-            let time = share.seconds.map_or("time unknown".to_owned(), |s| format!("about {}", seconds(s)));
+            let time = match share.seconds {
+                None => "time unknown".to_owned(),
+                Some(0.0) => "not timed".to_owned(),
+                Some(known) => format!("about {}", seconds(known)),
+            };
             let Share { op, model, basis, .. } = share;
             let (passes, tokens) = (short(share.passes), short(share.tokens));
             writeln!(f, "  {op:<8} {model}{size}: {passes} passes, {tokens} tokens at most; {time} ({basis})")?;
