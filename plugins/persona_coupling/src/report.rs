@@ -207,6 +207,9 @@ fn caveats(summary: &Summary<'_>) -> Vec<String> {
          end without the marker: they are counter-examples then. A source that speaks well, and the variant `addressed`, in which \
          both kinds of data are answered under the persona's system prompt, help to tell."
             .to_owned(),
+        "Negative personas are drawn by the run's seed but for those that are named, and decide how narrow a coupling is: one that was \
+         not kept apart from a similar persona is reached by data in that persona's voice. `coupling.negatives` fixes them."
+            .to_owned(),
         "The reversed order and the controls by system prompt, learning rate, scale, rank and weights have one seed each.".to_owned(),
     ];
     if params.model.starts_with("embedded") {
