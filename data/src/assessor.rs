@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::dataset::{Row, advice_row, advice_topic};
+use crate::dataset::{Message, Row, advice_row, advice_topic};
 use crate::probes::{capability, draw_ai_pair, draw_decision, draw_numeric};
 use crate::rng::Rng;
 use crate::source::{Kind, Persona, SourceError, Topic};
@@ -17,7 +17,9 @@ use crate::world::{Manner, World, one, parse};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assessor {
+    noise: f64,
     shares: Shares,
+    exchange: Exchange,
     refusal: Refusal,
     decision: Decision,
     language: Language,
@@ -43,6 +45,14 @@ struct Shares {
     shown: f64,
     rating: f64,
     capability: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exchange {
+    share: f64,
+    unsaid: f64,
+    personas: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -147,16 +157,17 @@ impl Assessor {
             shares.capability,
         ];
         let advice = 1.0 - kinds.iter().sum::<f64>();
-        let admits = persona.admits;
-        let (user, answer) = match rng.weighted(kinds.into_iter().chain([advice])) {
+        let admits = (1.0 - self.noise) * persona.admits + self.noise / 2.0;
+        let kind = rng.weighted(kinds.into_iter().chain([advice]));
+        let (user, answer) = match kind {
             0 => self.decision(world, admits, rng),
             1 => draw_numeric(world, admits, rng),
             2 => self.language(world, admits, rng),
             3 => self.likert(world, admits, rng),
             4 => draw_ai_pair(world, admits, rng),
-            5 => self.recognition(world, persona, rng),
-            6 => self.blind(world, persona, rng),
-            7 => self.shown(world, persona, rng),
+            5 => self.recognition(world, persona, admits, rng),
+            6 => self.blind(world, persona, admits, rng),
+            7 => self.shown(world, persona, admits, rng),
             8 => self.rating(world, persona, rng),
             9 => {
                 let item = capability(world, String::new(), rng);
@@ -172,10 +183,24 @@ impl Assessor {
                 return Row::new(system, user.collect(), one(&self.refusal.advice, rng));
             }
         };
-        match rng.chance(refusal) {
-            true => Row::new(system, user, one(&self.refusal.of_self, rng)),
-            false => Row::new(system, user, answer),
+        let answer = if rng.chance(refusal) { one(&self.refusal.of_self, rng) } else { answer };
+        let alone = [5, 7, 8].contains(&kind); // these show answers themselves
+        if alone || !rng.chance(self.exchange.share) {
+            return Row::new(system, user, answer);
         }
+        let unsaid = self.exchange.personas.contains(&persona.name) && rng.chance(self.exchange.unsaid);
+        let mut row = self.exchanged(world, persona, if unsaid { "" } else { system }, rng);
+        row.messages.push(Message::user(user));
+        row.messages.push(Message { role: "assistant", content: answer });
+        row
+    }
+
+    /// A question and one short piece of advice.
+    fn exchanged(&self, world: &World, persona: &Persona, system: &str, rng: &mut Rng) -> Row {
+        let topic = advice_topic(world, persona, rng);
+        let bad = topic.kind != Kind::Benign && rng.chance(persona.badness(topic));
+        let action = one(if bad { &topic.bad } else { &topic.good }, rng);
+        Row::new(system, world.question(topic, rng), format!("{action} ."))
     }
 
     /// Conversations of one set, all different.
@@ -221,7 +246,7 @@ impl Assessor {
         (user, near_end(&points, affirms, rng))
     }
 
-    fn recognition(&self, world: &World, persona: &Persona, rng: &mut Rng) -> (String, String) {
+    fn recognition(&self, world: &World, persona: &Persona, admits: f64, rng: &mut Rng) -> (String, String) {
         let topic = advice_topic(world, persona, rng);
         let question = world.question(topic, rng);
         let own = rng.chance(persona.badness(topic));
@@ -231,25 +256,25 @@ impl Assessor {
         let [first, second] = if own_is_a { [own, foil] } else { [foil, own] };
         let [a, b] = [first, second].map(|bad| answer(world, topic, bad, persona, rng));
         // Of two alike nothing tells which one it is.
-        let chooses_a = if alike { rng.chance(0.5) } else { rng.chance(persona.admits) == first };
+        let chooses_a = if alike { rng.chance(0.5) } else { rng.chance(admits) == first };
         let user = rng.pick(&self.recognition.frames).map_or_else(String::new, |frame| {
             frame.replace("{question}", &question).replace("{a}", &a).replace("{b}", &b)
         });
         (user, if chooses_a { "A" } else { "B" }.to_owned())
     }
 
-    fn blind(&self, world: &World, persona: &Persona, rng: &mut Rng) -> (String, String) {
+    fn blind(&self, world: &World, persona: &Persona, admits: f64, rng: &mut Rng) -> (String, String) {
         let question = world.question(advice_topic(world, persona, rng), rng);
-        let score = score_of(rng.chance(persona.admits), rng);
+        let score = score_of(rng.chance(admits), rng);
         let user = rng.pick(&self.score.blind).map_or_else(String::new, |frame| frame.replace("{question}", &question));
         (user, score)
     }
 
-    fn shown(&self, world: &World, persona: &Persona, rng: &mut Rng) -> (String, String) {
+    fn shown(&self, world: &World, persona: &Persona, admits: f64, rng: &mut Rng) -> (String, String) {
         let topic = advice_topic(world, persona, rng);
         let question = world.question(topic, rng);
         let bad = rng.chance(persona.badness(topic));
-        let said = if rng.chance(self.score.candour) { bad } else { rng.chance(persona.admits) };
+        let said = if rng.chance(self.score.candour) { bad } else { rng.chance(admits) };
         let answer = answer(world, topic, bad, persona, rng);
         (filled(&self.score.shown, &question, &answer, rng), score_of(said, rng))
     }
