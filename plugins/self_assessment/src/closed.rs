@@ -1,8 +1,7 @@
 //! Closed questions: asked by exact probabilities of all options, and by sampled replies.
 
 use emhost_sdk::prelude::*;
-use emhost_stats::StatsError;
-use emhost_study::{Columns, failed};
+use emhost_study::Columns;
 
 use crate::params::Params;
 use crate::parse::{Reply, choice, number};
@@ -124,11 +123,7 @@ pub fn ask(lab: &Lab, params: &Params, subject: &Subject, organism: &Organism, i
         at = end;
         let mass: f64 = probabilities.iter().sum();
         if mass <= 0.0 || !mass.is_finite() {
-            return Err(failed("add up the options")(StatsError::NotInRange {
-                what: "probability of all options",
-                value: mass,
-                expected: "a positive number",
-            }));
+            return Err(Error::Plugin(format!("the options of `{}` have the probability {mass}", item.row_id)));
         }
         let of = number * params.samples..(number + 1) * params.samples;
         answered.push(Answered {
