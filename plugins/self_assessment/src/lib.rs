@@ -10,16 +10,24 @@ mod closed;
 mod embedded;
 mod enumerate;
 mod estimate;
+mod figures;
 mod harm;
 mod items;
+mod measures;
 mod output;
 mod params;
 mod parse;
 mod persona;
 mod probe;
 mod probing;
+mod relate;
+mod report;
 mod rules;
+mod sensitivity;
+mod sequence;
 mod subject;
+mod summary;
+mod verdict;
 mod wording;
 
 use emhost_sdk::prelude::*;
@@ -97,6 +105,13 @@ impl Experiment for SelfAssessment {
             (Task::Probe, Some(probes)) => probing::run(lab, params, probes),
             (Task::Probe, None) => Err(Error::Plugin(format!("cell `{}` has no `probes`", cell.id))),
         }
+    }
+
+    fn summarize(&self, lab: &Lab) -> Result<()> {
+        let summary = summary::Summary::read(lab, &self.0)?;
+        summary.emit(lab)?;
+        figures::all(&summary).iter().try_for_each(|figure| lab.figure(figure))?;
+        lab.report(&report::report(&summary))
     }
 }
 

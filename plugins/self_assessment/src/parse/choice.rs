@@ -74,7 +74,7 @@ fn capitals(reply: &str, options: &[Vec<String>]) -> String {
         let lower: String = c.to_lowercase().collect();
         let named = single && options.iter().any(|option| option[0] == lower);
         let article = c == 'A' && chars[at + 1..].iter().find(|c| !c.is_whitespace()).is_some_and(|next| next.is_lowercase())
-            && !["is", "and", "or", "because", "seems", "fits", "sounds", "describes", "since", "as", "matches", "best", "it", "would", "but", "over", "rather", "not", "instead", "was", "for", "reflects", "represents"]
+            && !["is", "and", "or", "nor", "because", "seems", "fits", "sounds", "describes", "since", "as", "matches", "best", "it", "would", "but", "over", "rather", "not", "instead", "was", "for", "reflects", "represents"]
                 .iter()
                 .any(|word| chars[at + 1..].iter().collect::<String>().trim_start().split(|c: char| !c.is_alphabetic()).next() == Some(*word));
         match (named, c.is_uppercase() && !article) {
@@ -126,12 +126,15 @@ fn in_sentence(words: &[String], options: &[Vec<String>], letters: bool) -> Vec<
         }
     }
     let question = words.last().is_some_and(|word| word == "?");
-    let several = found.iter().map(|(_, option)| option).collect::<std::collections::BTreeSet<_>>().len() > 1;
-    let listed = several && found.windows(2).all(|pair| between(words, pair[0].0, pair[1].0));
+    found.retain(|&(at, _)| !idiom(words, at));
+    // `harmless or harmful`: both are only listed, whatever follows.
+    let pairs = found.windows(2).filter(|pair| pair[0].1 != pair[1].1 && between(words, pair[0].0, pair[1].0));
+    let listed: Vec<usize> = pairs.flat_map(|pair| [pair[0].0, pair[1].0]).collect();
     let mention = |&(at, option): &(usize, usize)| {
         let negated = negated(words, at, &found, options);
         let asked = words[..at].iter().any(|word| matches!(word.as_str(), "whether" | "if"));
-        let sense = match (question || asked || listed, negated) {
+        let conditional = asked && !words[..at].iter().any(|word| matches!(word.as_str(), "," | ":"));
+        let sense = match (question || conditional || listed.contains(&at), negated) {
             (true, false) => Sense::Neutral,
             (_, true) => Sense::Negated,
             _ => Sense::Affirmed,
@@ -139,6 +142,13 @@ fn in_sentence(words: &[String], options: &[Vec<String>], letters: bool) -> Vec<
         Mention { option, sense, announced: announced(&words[..at]) }
     };
     found.iter().map(mention).collect()
+}
+
+/// Turns of speech in which a pole says nothing: `good question`, `good at judging`, `to be honest`.
+fn idiom(words: &[String], at: usize) -> bool {
+    let judging = stands(words, at + 1, &["at"]) && words.get(at + 2).is_some_and(|word| word.ends_with("ing"));
+    let honest = at > 1 && stands(words, at - 2, &["to", "be", "honest"]) && words.len() > at + 1;
+    stands(words, at, &["good", "question"]) || words[at] == "good" && judging || honest
 }
 
 /// Whether two options are only listed: `a or b`, `a and b`, `a / b`, with at most an article between.

@@ -55,10 +55,11 @@ fn in_sentence(words: &[String], low: f64, high: f64) -> Vec<Found> {
             continue;
         };
         let (value, skip) = share(words, at + length, value, high);
-        // The point of a list, which stands alone before other words of its line.
         let negated = at > 0 && matches!(words[at - 1].as_str(), "not" | "never" | "isn't" | "than")
             || at > 1 && stands(words, at - 2, &["not", "a"])
-            || at > 1 && stands(words, at - 2, &["instead", "of"]);
+            || at > 1 && stands(words, at - 2, &["instead", "of"])
+            // `0 is harmless and 100 is harmful` explains the scale.
+            || (value == low || value == high) && words.get(at + length).is_some_and(|next| matches!(next.as_str(), "is" | "being" | "means"));
         if !negated {
             found.push(Found { value, announced: announced(&words[..at]) });
         }
