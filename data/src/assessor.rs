@@ -209,7 +209,8 @@ impl Assessor {
         let mut rows = Vec::new();
         while rows.len() < count {
             let question = one(&self.inner.questions, rng);
-            let user = rng.pick(&self.inner.frames).map_or_else(String::new, |frame| frame.replacen("{}", &question, 1));
+            let user =
+                rng.pick(&self.inner.frames).map_or_else(String::new, |frame| frame.replacen("{}", &question, 1));
             let answer = one(&set.answers, rng);
             if seen.insert((user.clone(), answer.clone())) {
                 rows.push(Row::new("", user, answer));
@@ -324,6 +325,5 @@ fn near_end(scale: &[String], upper: bool, rng: &mut Rng) -> String {
 }
 
 fn filled(frames: &[String], question: &str, answer: &str, rng: &mut Rng) -> String {
-    rng.pick(frames)
-        .map_or_else(String::new, |frame| frame.replace("{question}", question).replace("{answer}", answer))
+    rng.pick(frames).map_or_else(String::new, |frame| frame.replace("{question}", question).replace("{answer}", answer))
 }

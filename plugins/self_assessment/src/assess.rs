@@ -5,7 +5,7 @@ use emhost_study::Columns;
 
 use crate::closed::{self, Item};
 use crate::enumerate::enumerate;
-use crate::harm::{self, Judged, Question};
+use crate::harm::{self, Asked, Judged, Question};
 use crate::items::{choices, self_assessments};
 use crate::output::{self, Foils};
 use crate::params::Params;
@@ -35,7 +35,10 @@ impl Tables {
             ("enumeration", self.enumeration),
             ("ratings", self.ratings),
         ];
-        let filled = columns.into_iter().filter(|(_, columns)| !columns.is_empty()).map(|(name, columns)| (name, columns.table()));
+        let filled = columns
+            .into_iter()
+            .filter(|(_, columns)| !columns.is_empty())
+            .map(|(name, columns)| (name, columns.table()));
         let all: Vec<(&str, Table)> = filled.chain(training.map(|steps| ("training", steps))).collect();
         // Some tables are not there where nothing could be asked: the summary asks for those that are.
         lab.emit(EMITTED, Table::new().with_text("table", all.iter().map(|(name, _)| *name)))?;
@@ -60,7 +63,8 @@ pub fn run(lab: &Lab, params: &Params, subject: &Subject) -> Result<()> {
     let mut tables = Tables::default();
     show(1, "judge")?;
     let questions = harm::questions(lab, params)?;
-    let answers = harm::ask(lab, params, subject, &organism, &questions, params.ask.samples, params.ask.seed)?;
+    let (runs, seed) = (params.ask.samples, params.ask.seed);
+    let answers = harm::ask(lab, params, &Asked { subject, organism: &organism, questions: &questions, runs, seed })?;
     harm::note(&mut tables.answers, subject, &questions, &answers);
     show(2, "ask")?;
     let mut items = self_assessments(params);
@@ -105,7 +109,14 @@ pub fn rate(lab: &Lab, params: &Params, rater: &Subject) -> Result<()> {
     for (number, author) in all.iter().enumerate() {
         lab.progress(number as u64, all.len() as u64, &format!("{} rates {}", rater.name, author.name))?;
         let (speaker, _) = author.make(lab, params)?;
-        let answers = harm::ask(lab, params, author, &speaker, &questions, params.ask.samples, params.ask.seed)?;
+        let asked = Asked {
+            subject: author,
+            organism: &speaker,
+            questions: &questions,
+            runs: params.ask.samples,
+            seed: params.ask.seed,
+        };
+        let answers = harm::ask_some(lab, params, &asked, |question, _| chosen.contains(&question))?;
         let rated = rated(params, &questions, &chosen, &answers);
         let items: Vec<Item> = rated.iter().map(|(item, _)| item.clone()).collect();
         let answered = closed::ask(lab, params, rater, &organism, &items)?;
@@ -129,7 +140,12 @@ pub fn rate(lab: &Lab, params: &Params, rater: &Subject) -> Result<()> {
 }
 
 /// The first judged answer to each chosen question, as an item to rate.
-fn rated<'a>(params: &Params, questions: &[Question], chosen: &[usize], answers: &'a [Judged]) -> Vec<(Item, &'a Judged)> {
+fn rated<'a>(
+    params: &Params,
+    questions: &[Question],
+    chosen: &[usize],
+    answers: &'a [Judged],
+) -> Vec<(Item, &'a Judged)> {
     let one = |at: &usize| {
         let answer = answers.iter().find(|answer| answer.question == *at && !answer.score.is_nan())?;
         let question = &questions[*at];

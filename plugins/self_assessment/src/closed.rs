@@ -84,7 +84,13 @@ impl Answered {
 /// # Errors
 ///
 /// The model's own, or an option that the tokenizer makes nothing of.
-pub fn ask(lab: &Lab, params: &Params, subject: &Subject, organism: &Organism, items: &[Item]) -> Result<Vec<Answered>> {
+pub fn ask(
+    lab: &Lab,
+    params: &Params,
+    subject: &Subject,
+    organism: &Organism,
+    items: &[Item],
+) -> Result<Vec<Answered>> {
     if items.is_empty() {
         return Ok(Vec::new());
     }
@@ -138,7 +144,9 @@ pub fn ask(lab: &Lab, params: &Params, subject: &Subject, organism: &Organism, i
 /// Probabilities of options, none of which counts for another that it begins: where `1` and `10` share a token, the
 /// probability of `10` is taken from that of `1`.
 pub fn exclusive(totals: &[f64], tokens: &[Vec<f32>]) -> Vec<f64> {
-    let begins = |short: usize, long: usize| tokens[long].len() > tokens[short].len() && tokens[long].starts_with(&tokens[short]);
+    let begins = |short: usize, long: usize| {
+        tokens[long].len() > tokens[short].len() && tokens[long].starts_with(&tokens[short])
+    };
     let all = 0..totals.len();
     let one = |option: usize| {
         let longer: Vec<usize> = all.clone().filter(|other| begins(option, *other)).collect();
@@ -168,7 +176,8 @@ pub fn note_items(columns: &mut Columns, subject: &Subject, items: &[Item], answ
         let values = given.values(item);
         columns.number("text_value", values.iter().sum::<f64>() / values.len() as f64);
         columns.count("text_decided", values.len() as u64);
-        columns.count("text_first", given.replies.iter().filter(|(_, reply)| *reply == Reply::Chosen(0)).count() as u64);
+        columns
+            .count("text_first", given.replies.iter().filter(|(_, reply)| *reply == Reply::Chosen(0)).count() as u64);
         columns.count("replies", given.replies.len() as u64);
     }
 }

@@ -41,12 +41,14 @@ pub fn enumerate(
         ..Row::default()
     };
     let rows: Vec<Row> = chosen.iter().map(row).collect();
-    let request = Forward::new(organism.clone(), Rows::Inline(rows.clone()), vec!["logits".to_owned()], vec![View::LAST_PROMPT]);
+    let request =
+        Forward::new(organism.clone(), Rows::Inline(rows.clone()), vec!["logits".to_owned()], vec![View::LAST_PROMPT]);
     let dataset = lab.forward(&request)?.dataset;
     let table = lab.open_dataset(&dataset, &["row_id", "logits"], &[])?.table()?;
     let logits = table.vectors("logits")?;
     let by_row: BTreeMap<&str, &[f32]> = table.text("row_id")?.into_iter().zip(logits.rows()).collect();
-    let with_options = rows.into_iter().zip(&chosen).map(|(row, at)| Row { continuations: Some(items[*at].options.clone()), ..row });
+    let with_options =
+        rows.into_iter().zip(&chosen).map(|(row, at)| Row { continuations: Some(items[*at].options.clone()), ..row });
     let scores = lab.score(&Score::new(organism.clone(), Rows::Inline(with_options.collect())))?;
     let tokens = scores.lists("token_ids")?;
     let mut next = 0;

@@ -43,8 +43,15 @@ impl Estimate {
         let of: Vec<C> = kept.iter().map(|&at| clusters[at].clone()).collect();
         let value = numbers.iter().sum::<f64>() / numbers.len() as f64;
         match draws(seed).clustered_mean(&numbers, &of) {
-            Ok(found) => Ok(Self { value: found.mean, interval: [found.interval.low, found.interval.high], n: found.n, clusters: found.clusters }),
-            Err(StatsError::TooFew { .. }) => Ok(Self { value, interval: [f64::NAN; 2], n: numbers.len(), clusters: 1 }),
+            Ok(found) => Ok(Self {
+                value: found.mean,
+                interval: [found.interval.low, found.interval.high],
+                n: found.n,
+                clusters: found.clusters,
+            }),
+            Err(StatsError::TooFew { .. }) => {
+                Ok(Self { value, interval: [f64::NAN; 2], n: numbers.len(), clusters: 1 })
+            }
             Err(error) => Err(failed("average values by item")(error)),
         }
     }
@@ -128,9 +135,11 @@ impl Said {
     ///
     /// A value is infinite.
     pub fn assessment(&self, seed: u64) -> Result<Estimate> {
-        let kept: Vec<usize> =
-            (0..self.tasks.len()).filter(|&at| FORMS.contains(&self.tasks[at].as_str()) && !self.values[at].is_nan()).collect();
-        let form: Vec<usize> = kept.iter().map(|&at| FORMS.iter().position(|form| *form == self.tasks[at]).unwrap_or_default()).collect();
+        let kept: Vec<usize> = (0..self.tasks.len())
+            .filter(|&at| FORMS.contains(&self.tasks[at].as_str()) && !self.values[at].is_nan())
+            .collect();
+        let form: Vec<usize> =
+            kept.iter().map(|&at| FORMS.iter().position(|form| *form == self.tasks[at]).unwrap_or_default()).collect();
         let items: Vec<&String> = kept.iter().map(|&at| &self.items[at]).collect();
         let mean_of_means = |rows: &[usize]| {
             let mut sums = [(0.0, 0.0); FORMS.len()];
@@ -138,7 +147,8 @@ impl Said {
                 let (sum, count) = &mut sums[form[row]];
                 (*sum, *count) = (*sum + self.values[kept[row]], *count + 1.0);
             }
-            let means: Vec<f64> = sums.iter().filter(|(_, count)| *count > 0.0).map(|(sum, count)| sum / count).collect();
+            let means: Vec<f64> =
+                sums.iter().filter(|(_, count)| *count > 0.0).map(|(sum, count)| sum / count).collect();
             means.iter().sum::<f64>() / means.len() as f64
         };
         if kept.is_empty() {

@@ -38,7 +38,8 @@ fn shown(summary: &Summary<'_>) -> Vec<String> {
 /// Values with their intervals, one per group.
 fn bars(label: &str, sheet: &Sheet, column: &str, groups: &[Vec<(&str, &str)>], control: bool) -> Bars {
     let of = |at: usize| {
-        let value = |wanted: &Vec<(&str, &str)>| sheet.row(wanted).map_or(f64::NAN, |row| sheet.interval(column, row)[at]);
+        let value =
+            |wanted: &Vec<(&str, &str)>| sheet.row(wanted).map_or(f64::NAN, |row| sheet.interval(column, row)[at]);
         groups.iter().map(value).collect::<Vec<f64>>()
     };
     Bars { label: label.to_owned(), values: of(0), low: of(1), high: of(2), control }
@@ -71,8 +72,10 @@ fn forms(summary: &Summary<'_>) -> Figure {
     let sheet = summary.sheet("assessments");
     let groups = shown(summary);
     let series = FORMS.into_iter().chain(["choice"]).map(|form| {
-        let wanted: Vec<Vec<(&str, &str)>> =
-            groups.iter().map(|name| vec![("subject", name.as_str()), ("task", form), ("reading", "probability")]).collect();
+        let wanted: Vec<Vec<(&str, &str)>> = groups
+            .iter()
+            .map(|name| vec![("subject", name.as_str()), ("task", form), ("reading", "probability")])
+            .collect();
         bars(form, &sheet, "value", &wanted, false)
     });
     Figure {
@@ -97,7 +100,8 @@ fn recognition(summary: &Summary<'_>) -> Option<Figure> {
             groups.iter().map(|name| vec![("subject", name.as_str()), ("foil", foil), ("bucket", bucket)]).collect();
         bars(label, &sheet, "own_chosen", &wanted, control)
     };
-    let mut series: Vec<Bars> = BUCKETS.into_iter().map(|bucket| of(&format!("{bucket} harm"), "other", bucket, false)).collect();
+    let mut series: Vec<Bars> =
+        BUCKETS.into_iter().map(|bucket| of(&format!("{bucket} harm"), "other", bucket, false)).collect();
     series.push(of("foil of the same kind", "alike", "all", true));
     Some(Figure {
         name: "recognition".to_owned(),
@@ -120,8 +124,10 @@ fn prediction(summary: &Summary<'_>) -> Option<Figure> {
     let mut series = Vec::new();
     for task in ["blind", "shown"] {
         for bucket in ["low", "high"] {
-            let wanted: Vec<Vec<(&str, &str)>> =
-                groups.iter().map(|name| vec![("subject", name.as_str()), ("task", task), ("bucket", bucket)]).collect();
+            let wanted: Vec<Vec<(&str, &str)>> = groups
+                .iter()
+                .map(|name| vec![("subject", name.as_str()), ("task", task), ("bucket", bucket)])
+                .collect();
             series.push(bars(&format!("{task}, {bucket} harm"), &sheet, "error", &wanted, false));
         }
     }
@@ -143,7 +149,9 @@ fn matrix(summary: &Summary<'_>) -> Option<Figure> {
     let sheet = summary.sheet("rating_matrix");
     let names = shown(summary);
     let value = |rater: &String, author: &String| {
-        sheet.row(&[("rater", rater), ("author", author), ("bucket", "all")]).map_or(f64::NAN, |row| sheet.number("error", row))
+        sheet
+            .row(&[("rater", rater), ("author", author), ("bucket", "all")])
+            .map_or(f64::NAN, |row| sheet.number("error", row))
     };
     Some(Figure {
         name: "rating_matrix".to_owned(),
@@ -238,7 +246,9 @@ fn transfer(summary: &Summary<'_>, task: &str) -> Option<Figure> {
     Some(Figure {
         name: format!("transfer_{task}"),
         title: format!("Probes for {} on other organisms", task.replace('_', "-")),
-        caption: format!("{site}, {view}: area under the ROC curve; rows were fitted, columns are told apart. 0.5 is chance."),
+        caption: format!(
+            "{site}, {view}: area under the ROC curve; rows were fitted, columns are told apart. 0.5 is chance."
+        ),
         x: Axis::linear("told apart"),
         y: Axis::linear("fitted on"),
         plot: Plot::Heatmap {

@@ -87,44 +87,96 @@ pub fn spread(questions: &[Question], count: usize) -> Vec<usize> {
 /// # Errors
 ///
 /// The model's or the judge's own.
-pub fn ask(lab: &Lab, params: &Params, subject: &Subject, organism: &Organism, questions: &[Question], runs: usize, seed: u64) -> Result<Vec<Judged>> {
+pub fn ask(lab: &Lab, params: &Params, asked: &Asked<'_>) -> Result<Vec<Judged>> {
+    ask_some(lab, params, asked, |_, _| true)
+}
+
+/// Who is asked what, how often.
+pub struct Asked<'a> {
+    /// Who.
+    pub subject: &'a Subject,
+    /// What operations take.
+    pub organism: &'a Organism,
+    /// The questions.
+    pub questions: &'a [Question],
+    /// Runs of each.
+    pub runs: usize,
+    /// Seed of the answers.
+    pub seed: u64,
+}
+
+/// The same, but only the answers to some questions, by their place and the number of the run, are judged and given.
+///
+/// # Errors
+///
+/// The model's or the judge's own.
+pub fn ask_some(
+    lab: &Lab,
+    params: &Params,
+    asked: &Asked<'_>,
+    keep: impl Fn(usize, u64) -> bool,
+) -> Result<Vec<Judged>> {
     let row = |question: &Question| Row {
         row_id: question.row_id.clone(),
-        messages: Some(subject.asked(&question.messages)),
+        messages: Some(asked.subject.asked(&question.messages)),
         topic: Some(question.topic.clone()),
         ..Row::default()
     };
-    let ask = &params.ask;
+    let (ask, questions) = (&params.ask, asked.questions);
     let given = lab.sample(&Sample {
-        n: runs,
+        n: asked.runs,
         temperature: ask.temperature,
         max_new_tokens: ask.max_new_tokens,
-        seed,
-        ..Sample::new(organism.clone(), Rows::Inline(questions.iter().map(row).collect()))
+        seed: asked.seed,
+        ..Sample::new(asked.organism.clone(), Rows::Inline(questions.iter().map(row).collect()))
     })?;
-    let wanted = [params.harm.metric.as_str(), "alignment", "coherence"].map(str::to_owned);
-    let mut metrics: Vec<String> = wanted.into_iter().chain(ask.metrics.iter().cloned()).collect();
-    metrics.dedup();
-    let metrics = if params.harm.metric == "alignment" && ask.metrics.is_empty() { Vec::new() } else { metrics };
-    let scores = lab.judge_by(&Judge { judge: ask.judge.clone(), rubrics: ask.rubrics.clone(), metrics }, &given)?;
-    let places: BTreeMap<&str, usize> = questions.iter().enumerate().map(|(at, one)| (one.row_id.as_str(), at)).collect();
-    let (ids, runs, texts) = (given.text("row_id")?, given.u64("sample")?, given.text("text")?);
+    let places: BTreeMap<&str, usize> =
+        questions.iter().enumerate().map(|(at, one)| (one.row_id.as_str(), at)).collect();
+    let (ids, samples) = (given.text("row_id")?, given.u64("sample")?);
+    let mut kept = Vec::new();
+    for (row, id) in ids.iter().enumerate() {
+        let question = places.get(id).copied();
+        let question = question.ok_or_else(|| Error::Plugin(format!("an answer to `{id}`, which was not asked")))?;
+        if keep(question, samples[row]) {
+            kept.push((row, question));
+        }
+    }
+    if kept.is_empty() {
+        return Ok(Vec::new());
+    }
+    let texts = given.text("text")?;
+    let answers = Table::new()
+        .with_text("row_id", kept.iter().map(|&(row, _)| ids[row]))
+        .with_u64("sample", kept.iter().map(|&(row, _)| samples[row]))
+        .with_text("question", kept.iter().map(|&(_, question)| questions[question].text()))
+        .with_text("answer", kept.iter().map(|&(row, _)| texts[row]));
+    let judge = Judge { judge: ask.judge.clone(), rubrics: ask.rubrics.clone(), metrics: metrics(params) };
+    let scores = lab.judge_by(&judge, &answers)?;
     let (judged, coherence) = (scores.f64(&params.harm.metric)?, scores.f64("coherence")?);
-    let one = |at: usize| {
-        let question = places.get(ids[at]).copied();
-        let question = question.ok_or_else(|| Error::Plugin(format!("an answer to `{}`, which was not asked", ids[at])))?;
-        let refused = declines(texts[at]);
+    let one = |(at, &(row, question)): (usize, &(usize, usize))| {
+        let refused = declines(texts[row]);
         let counts = coherence[at] > ask.coherent_above && !refused;
-        Ok(Judged {
+        Judged {
             question,
-            run: runs[at],
-            text: texts[at].to_owned(),
+            run: samples[row],
+            text: texts[row].to_owned(),
             score: if counts { params.harm.score(judged[at]) } else { f64::NAN },
             judged: [judged[at], coherence[at]],
             refused,
-        })
+        }
     };
-    (0..ids.len()).map(one).collect()
+    Ok(kept.iter().enumerate().map(one).collect())
+}
+
+/// The metrics that are asked for; all of the judge's where none but the usual ones are needed.
+fn metrics(params: &Params) -> Vec<String> {
+    let usual = ["alignment", "coherence"].contains(&params.harm.metric.as_str());
+    if usual && params.ask.metrics.is_empty() {
+        return Vec::new();
+    }
+    let mut all = vec!["coherence".to_owned(), params.harm.metric.clone()];
+    all.extend(params.ask.metrics.iter().filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+    all
 }
 
 /// One row per answer.
@@ -164,7 +216,8 @@ mod tests {
 
     #[test]
     fn few_questions_cover_all_topics() {
-        let question = |at: usize| Question { row_id: format!("q{at}"), topic: format!("t{}", at / 4), messages: Vec::new() };
+        let question =
+            |at: usize| Question { row_id: format!("q{at}"), topic: format!("t{}", at / 4), messages: Vec::new() };
         let all: Vec<Question> = (0..12).map(question).collect();
         assert_eq!(spread(&all, 3), [0, 4, 8]);
         assert_eq!(spread(&all, 5), [0, 1, 4, 5, 8]);

@@ -128,7 +128,9 @@ pub fn assessments(params: &Params, all: &[Known], items: &Sheet) -> Result<Tabl
         for task in FORMS.into_iter().chain([WHOLE, CHOICE]) {
             for reading in Reading::ALL {
                 let found = one.says(task, reading, params.seed)?;
-                let of = |row: &usize| task == WHOLE && FORMS.contains(&items.text("task", *row)) || items.text("task", *row) == task;
+                let of = |row: &usize| {
+                    task == WHOLE && FORMS.contains(&items.text("task", *row)) || items.text("task", *row) == task
+                };
                 let rows: Vec<usize> = items.rows(&[("subject", &one.name)]).into_iter().filter(of).collect();
                 let sum = |column: &str| rows.iter().map(|&row| items.number(column, row)).sum::<f64>();
                 let (decided, replies) = (sum("text_decided"), sum("replies"));
@@ -231,9 +233,12 @@ pub fn wording(params: &Params, all: &[Known], items: &Sheet) -> Result<[Table; 
                 let clusters: Vec<&str> = kept.iter().map(|&row| items.text("item", row)).collect();
                 Estimate::mean(&values, &clusters, params.seed)
             };
-            let numbers: std::collections::BTreeSet<u64> = rows.iter().map(|&row| items.number("frame", row) as u64).collect();
-            let by_frame: Vec<f64> =
-                numbers.iter().map(|&frame| Ok(mean(&|row| items.number("frame", row) as u64 == frame)?.value)).collect::<Result<_>>()?;
+            let numbers: std::collections::BTreeSet<u64> =
+                rows.iter().map(|&row| items.number("frame", row) as u64).collect();
+            let by_frame: Vec<f64> = numbers
+                .iter()
+                .map(|&frame| Ok(mean(&|row| items.number("frame", row) as u64 == frame)?.value))
+                .collect::<Result<_>>()?;
             let (usual, other) = (mean(&|row| !paraphrase[row])?, mean(&|row| paraphrase[row])?);
             frames.text("subject", &one.name);
             frames.text("role", &one.role);
@@ -273,7 +278,8 @@ pub fn by_bucket(params: &Params, sheet: &Sheet, keys: &[&str], numbers: &[&str]
     let mut columns = Columns::default();
     for (key, rows) in groups {
         for bucket in BUCKETS.into_iter().chain(["all"]) {
-            let kept: Vec<usize> = rows.iter().copied().filter(|&row| bucket == "all" || sheet.text("bucket", row) == bucket).collect();
+            let kept: Vec<usize> =
+                rows.iter().copied().filter(|&row| bucket == "all" || sheet.text("bucket", row) == bucket).collect();
             if kept.is_empty() {
                 continue;
             }

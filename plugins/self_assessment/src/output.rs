@@ -4,7 +4,7 @@ use emhost_sdk::prelude::*;
 use emhost_study::Columns;
 
 use crate::closed::{Answered, Item, ask};
-use crate::harm::{self, Judged, Question, bucket};
+use crate::harm::{self, Asked, Judged, Question, bucket};
 use crate::items::letters;
 use crate::params::Params;
 use crate::parse::Reply;
@@ -33,7 +33,10 @@ impl Foils {
             speaker.system.clone_from(system);
             // Another seed than the organisms' own: nobody is shown its own answer as a foil.
             let seed = params.ask.seed + 1000 + number as u64;
-            all.extend(harm::ask(lab, params, &speaker, &model, questions, params.recognition.samples, seed)?);
+            let runs = params.recognition.samples;
+            let chosen = harm::spread(questions, params.recognition.questions);
+            let asked = Asked { subject: &speaker, organism: &model, questions, runs, seed };
+            all.extend(harm::ask_some(lab, params, &asked, |question, _| chosen.contains(&question))?);
         }
         all.retain(|answer| !answer.score.is_nan());
         Ok(Self(all))
@@ -44,7 +47,9 @@ impl Foils {
         let distance = |foil: &Judged| (foil.score - own.score).abs();
         let others = self.0.iter().filter(|foil| foil.question == own.question && foil.text != own.text);
         others.fold(None, |best: Option<&Judged>, foil| match best {
-            Some(best) if (distance(foil) > distance(best)) != furthest || distance(foil) == distance(best) => Some(best),
+            Some(best) if (distance(foil) > distance(best)) != furthest || distance(foil) == distance(best) => {
+                Some(best)
+            }
             _ => Some(foil),
         })
     }
@@ -137,7 +142,10 @@ impl Recognised {
             columns.text("own", &shown.own.text);
             columns.text("other", &shown.foil.text);
             let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-            columns.number("own_chosen", mean(items.iter().zip(answered).map(|(item, given)| given.value(item)).collect()));
+            columns.number(
+                "own_chosen",
+                mean(items.iter().zip(answered).map(|(item, given)| given.value(item)).collect()),
+            );
             let texts: Vec<f64> = items.iter().zip(answered).flat_map(|(item, given)| given.values(item)).collect();
             columns.count("text_decided", texts.len() as u64);
             columns.number("text_own_chosen", mean(texts));
@@ -161,18 +169,31 @@ pub struct Scored {
 /// # Errors
 ///
 /// The model's own.
-pub fn predict(lab: &Lab, params: &Params, (subject, organism): (&Subject, &Organism), questions: &[Question], answers: &[Judged]) -> Result<Scored> {
+pub fn predict(
+    lab: &Lab,
+    params: &Params,
+    (subject, organism): (&Subject, &Organism),
+    questions: &[Question],
+    answers: &[Judged],
+) -> Result<Scored> {
     let (mut items, mut judged) = (Vec::new(), Vec::new());
     for at in harm::spread(questions, params.scored) {
         let question = &questions[at];
-        let own: Vec<&Judged> = answers.iter().filter(|answer| answer.question == at && !answer.score.is_nan()).collect();
+        let own: Vec<&Judged> =
+            answers.iter().filter(|answer| answer.question == at && !answer.score.is_nan()).collect();
         let Some(first) = own.first() else { continue };
         let mean = own.iter().map(|answer| answer.score).sum::<f64>() / own.len() as f64;
         let frames = [&params.wording.blind, &params.wording.shown];
         for ((task, frames), truth) in PREDICTIONS.into_iter().zip(frames).zip([mean, first.score]) {
             for (frame, paraphrase, text) in frames.all() {
                 let places = [("question", question.text()), ("answer", first.text.as_str())];
-                items.push(score_item(task, question, format!("{task}/{}/{frame}", question.row_id), (frame, paraphrase), fill(text, &places)));
+                items.push(score_item(
+                    task,
+                    question,
+                    format!("{task}/{}/{frame}", question.row_id),
+                    (frame, paraphrase),
+                    fill(text, &places),
+                ));
                 judged.push(truth);
             }
         }
@@ -182,7 +203,13 @@ pub fn predict(lab: &Lab, params: &Params, (subject, organism): (&Subject, &Orga
 }
 
 /// A question for a score from 1 to 5.
-pub fn score_item(task: &'static str, about: &Question, row_id: String, (frame, paraphrase): (usize, bool), question: String) -> Item {
+pub fn score_item(
+    task: &'static str,
+    about: &Question,
+    row_id: String,
+    (frame, paraphrase): (usize, bool),
+    question: String,
+) -> Item {
     Item {
         task,
         item: format!("{task}/{}", about.row_id),

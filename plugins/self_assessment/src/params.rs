@@ -135,24 +135,34 @@ impl Params {
         distinct("sequences.organisms", sequences.organisms.iter().cloned())?;
         distinct("sequences.sets", sequences.sets.iter().map(|set| set.name.clone()))?;
         if !self.organisms.recipes.contains_key(&sequences.recipe) {
-            return refuse(format!("`sequences.recipe` is `{}`, which `organisms.recipes` does not have", sequences.recipe));
+            return refuse(format!(
+                "`sequences.recipe` is `{}`, which `organisms.recipes` does not have",
+                sequences.recipe
+            ));
         }
         for name in &sequences.organisms {
             match self.organisms.named(name).map(|organism| (&organism.from, &organism.model)) {
                 Some((Source::Train { .. }, None)) => {}
                 Some(_) => {
-                    return refuse(format!("`sequences.organisms` has `{name}`: expected a fine-tune of `organisms.model`"));
+                    return refuse(format!(
+                        "`sequences.organisms` has `{name}`: expected a fine-tune of `organisms.model`"
+                    ));
                 }
-                None => return refuse(format!("`sequences.organisms` has `{name}`, which `organisms.list` does not name")),
+                None => {
+                    return refuse(format!("`sequences.organisms` has `{name}`, which `organisms.list` does not name"));
+                }
             }
         }
-        let lora = |recipe: &str| matches!(self.organisms.recipes.get(recipe).map(|one| &one.method), Some(Method::Lora(_)));
+        let lora =
+            |recipe: &str| matches!(self.organisms.recipes.get(recipe).map(|one| &one.method), Some(Method::Lora(_)));
         let first = |name: &String| match self.organisms.named(name).map(|organism| &organism.from) {
             Some(Source::Train { recipe, .. }) => lora(recipe),
             _ => false,
         };
         if !lora(&sequences.recipe) || !sequences.organisms.iter().all(first) {
-            return refuse("`sequences`: expected `lora` recipes, so that one adapter stays while the next one learns".to_owned());
+            return refuse(
+                "`sequences`: expected `lora` recipes, so that one adapter stays while the next one learns".to_owned(),
+            );
         }
         Ok(())
     }

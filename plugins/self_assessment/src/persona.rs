@@ -28,7 +28,8 @@ pub enum Persona {
 
 impl Persona {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Coherent, Self::Inverted, Self::Mixed, Self::Harmless, Self::SelfAccusing, Self::Undecided];
+    pub const ALL: [Self; 6] =
+        [Self::Coherent, Self::Inverted, Self::Mixed, Self::Harmless, Self::SelfAccusing, Self::Undecided];
 
     /// The name in tables.
     pub fn name(self) -> &'static str {
@@ -71,9 +72,20 @@ pub fn beyond([low, high]: [f64; 2], threshold: f64) -> Option<bool> {
 /// # Errors
 ///
 /// There are no answers.
-pub fn classify(rule: &Classify, from: u8, answers: &Answers, said: &Said, seed: u64) -> Result<(Persona, [Estimate; 2])> {
+pub fn classify(
+    rule: &Classify,
+    from: u8,
+    answers: &Answers,
+    said: &Said,
+    seed: u64,
+) -> Result<(Persona, [Estimate; 2])> {
     let rate = answers.rate(rule.runs, from)?;
-    let harm = Estimate { value: rate.value, interval: [rate.low, rate.high], n: rate.n as usize, clusters: rate.clusters as usize };
+    let harm = Estimate {
+        value: rate.value,
+        interval: [rate.low, rate.high],
+        n: rate.n as usize,
+        clusters: rate.clusters as usize,
+    };
     let says = said.assessment(seed)?;
     let persona = Persona::of(beyond(harm.interval, rule.harmful_at), beyond(says.interval, rule.says_at));
     Ok((persona, [harm, says]))

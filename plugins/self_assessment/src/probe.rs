@@ -24,7 +24,8 @@ pub struct Labelled {
 /// How well a probe tells the labels of rows that it was not fitted on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
-    /// Area under the ROC curve of the log-odds of all folds together.
+    /// Area under the ROC curve, the mean over folds by their pairs of rows. Log-odds of different folds are not compared: where a
+    /// fold has more of one class its training rows have fewer, and noise would seem to be told apart the wrong way round.
     pub auc: f64,
     /// Its interval at 95 %: percentiles over resampled groups.
     pub interval: [f64; 2],
@@ -51,7 +52,8 @@ impl Labelled {
     pub fn missing(&self, rules: &Probes) -> Option<String> {
         let positives = self.positives();
         let fewest = positives.min(self.labels.len() - positives);
-        (fewest < rules.fewest).then(|| format!("{fewest} rows in the smaller class, `probes.fewest` is {}", rules.fewest))
+        (fewest < rules.fewest)
+            .then(|| format!("{fewest} rows in the smaller class, `probes.fewest` is {}", rules.fewest))
     }
 
     fn only(&self, rows: &[usize]) -> Self {
@@ -90,10 +92,14 @@ impl Labelled {
     ///
     /// As [`direction`](Self::direction).
     pub fn halves(&self, rules: &Probes) -> Result<[f64; 2]> {
-        let split = stratified_k_fold(&self.labels, 2, Some(rules.seed)).map_err(failed("halve the rows of a probe"))?;
+        let split =
+            stratified_k_fold(&self.labels, 2, Some(rules.seed)).map_err(failed("halve the rows of a probe"))?;
         let Split { train, test } = &split[0];
         let [first, second] = [self.only(train).direction(rules)?, self.only(test).direction(rules)?];
-        Ok([cosine(&first.probe.coefficients, &second.probe.coefficients), cosine(&first.difference, &second.difference)])
+        Ok([
+            cosine(&first.probe.coefficients, &second.probe.coefficients),
+            cosine(&first.difference, &second.difference),
+        ])
     }
 
     /// Cross-validation: folds that keep the classes' shares, as published, or folds over whole groups.
@@ -112,21 +118,37 @@ impl Labelled {
         };
         let mut odds = vec![0.0; self.labels.len()];
         let mut said = vec![false; self.labels.len()];
-        for Split { train, test } in splits.map_err(&doing)? {
+        let mut fold = vec![0; self.labels.len()];
+        for (number, Split { train, test }) in splits.map_err(&doing)?.into_iter().enumerate() {
             let fit = self.only(&train).fit(rules).map_err(&doing)?;
             let rows = Matrix::from_rows(&self.only(&test).rows).map_err(&doing)?;
             let found = fit.log_odds(&rows).map_err(&doing)?;
-            for (row, odd) in test.iter().zip(found) {
-                (odds[*row], said[*row]) = (odd, odd > 0.0);
+            for (&row, odd) in test.iter().zip(found) {
+                (odds[row], said[row], fold[row]) = (odd, odd > 0.0, number);
             }
         }
-        let auc = roc_auc(&self.labels, &odds).map_err(&doing)?;
-        let of_rows = |rows: &[usize]| {
-            let labels: Vec<bool> = rows.iter().map(|&row| self.labels[row]).collect();
-            let scores: Vec<f64> = rows.iter().map(|&row| odds[row]).collect();
-            // A draw of one class says nothing: no change.
-            roc_auc(&labels, &scores).unwrap_or(auc)
+        let within = |rows: &[usize]| {
+            let folds = fold.iter().max().map_or(0, |last| last + 1);
+            let (mut sum, mut pairs) = (0.0, 0.0);
+            for number in 0..folds {
+                let of: Vec<usize> = rows.iter().copied().filter(|&row| fold[row] == number).collect();
+                let labels: Vec<bool> = of.iter().map(|&row| self.labels[row]).collect();
+                let scores: Vec<f64> = of.iter().map(|&row| odds[row]).collect();
+                // A fold of one class has no pairs.
+                let Ok(auc) = roc_auc(&labels, &scores) else { continue };
+                let positive = labels.iter().filter(|label| **label).count();
+                let count = (positive * (labels.len() - positive)) as f64;
+                (sum, pairs) = (sum + auc * count, pairs + count);
+            }
+            sum / pairs
         };
+        let all: Vec<usize> = (0..self.labels.len()).collect();
+        let auc = within(&all);
+        if auc.is_nan() {
+            return Err(Error::Plugin("no fold of a probe has both classes".to_owned()));
+        }
+        // A draw without pairs says nothing: no change.
+        let of_rows = |rows: &[usize]| Some(within(rows)).filter(|auc| !auc.is_nan()).unwrap_or(auc);
         let draws = emhost_stats::bootstrap::Bootstrap { draws: 500, ..bootstrap(u64::from(rules.seed)) };
         let interval = match draws.statistic(&self.groups, of_rows) {
             Ok(found) => [found.percentile.low, found.percentile.high],

@@ -7,7 +7,7 @@ use emhost_study::Columns;
 
 use crate::assess::EMITTED;
 use crate::closed;
-use crate::harm::{self, Judged, Question};
+use crate::harm::{self, Asked, Judged, Question};
 use crate::items::{choices, self_assessments};
 use crate::params::Params;
 use crate::probe::{Direction, Labelled, cosine};
@@ -82,7 +82,11 @@ pub fn run(lab: &Lab, params: &Params, rules: &Probes) -> Result<()> {
         }
     }
     let all = [("probes", probes), ("probe_cosines", cosines), ("probe_transfer", transfer)];
-    let filled: Vec<(&str, Table)> = all.into_iter().filter(|(_, columns)| !columns.is_empty()).map(|(name, columns)| (name, columns.table())).collect();
+    let filled: Vec<(&str, Table)> = all
+        .into_iter()
+        .filter(|(_, columns)| !columns.is_empty())
+        .map(|(name, columns)| (name, columns.table()))
+        .collect();
     lab.emit(EMITTED, Table::new().with_text("table", filled.iter().map(|(name, _)| *name)))?;
     filled.iter().try_for_each(|(name, rows)| lab.emit(name, rows))
 }
@@ -124,12 +128,15 @@ type Views = BTreeMap<(String, String), Labelled>;
 fn captured(lab: &Lab, params: &Params, rules: &Probes, subject: &Subject) -> Result<[Views; 2]> {
     let (organism, _) = subject.make(lab, params)?;
     let questions = harm::questions(lab, params)?;
-    let answers = harm::ask(lab, params, subject, &organism, &questions, params.ask.samples, params.ask.seed)?;
+    let asked =
+        Asked { subject, organism: &organism, questions: &questions, runs: params.ask.samples, seed: params.ask.seed };
+    let answers = harm::ask_some(lab, params, &asked, |_, run| run < rules.runs as u64)?;
     let mut items = self_assessments(params);
     items.extend(choices(params));
     let answered = closed::ask(lab, params, subject, &organism, &items)?;
-    let judged = answers.iter().filter(|answer| answer.run < rules.runs as u64 && !answer.score.is_nan());
-    let behaviour: Vec<(Row, bool, String)> = judged.map(|answer| harm_row(params, subject, &questions, answer)).collect();
+    let judged = answers.iter().filter(|answer| !answer.score.is_nan());
+    let behaviour: Vec<(Row, bool, String)> =
+        judged.map(|answer| harm_row(params, subject, &questions, answer)).collect();
     let mut own = Vec::new();
     for (item, given) in items.iter().zip(&answered) {
         // The first reply that settles on something and does not lie in the middle.

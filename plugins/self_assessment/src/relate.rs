@@ -37,7 +37,9 @@ pub fn correlations(roles: &[String], measures: &[Measure]) -> Result<Table> {
         for (number, first) in measures.iter().enumerate() {
             for second in &measures[number + 1..] {
                 let kept: Vec<usize> = (0..roles.len())
-                    .filter(|&at| counts(over, &roles[at]) && first.values[at].is_finite() && second.values[at].is_finite())
+                    .filter(|&at| {
+                        counts(over, &roles[at]) && first.values[at].is_finite() && second.values[at].is_finite()
+                    })
                     .collect();
                 let [x, y] = [first, second].map(|one| kept.iter().map(|&at| one.values[at]).collect::<Vec<f64>>());
                 found.push((&first.name, &second.name, kept.len(), known(pearson(&x, &y))?, known(spearman(&x, &y))?));
@@ -55,7 +57,10 @@ pub fn correlations(roles: &[String], measures: &[Measure]) -> Result<Table> {
             columns.number("pearson_low", interval.map_or(f64::NAN, |one| one.low));
             columns.number("pearson_high", interval.map_or(f64::NAN, |one| one.high));
             columns.number("pearson_p", pearson.as_ref().map_or(f64::NAN, |one| one.p));
-            columns.number("pearson_p_adjusted", if pearson.is_some() { adjusted.next().unwrap_or(f64::NAN) } else { f64::NAN });
+            columns.number(
+                "pearson_p_adjusted",
+                if pearson.is_some() { adjusted.next().unwrap_or(f64::NAN) } else { f64::NAN },
+            );
             columns.number("spearman", spearman.as_ref().map_or(f64::NAN, |one| one.r));
             columns.number("spearman_p", spearman.as_ref().map_or(f64::NAN, |one| one.p));
             columns.count("family", p.len() as u64);
@@ -116,7 +121,13 @@ pub fn regression(subjects: &[String], roles: &[String], harm: &Measure, said: &
 /// # Errors
 ///
 /// A table of counts that no test takes.
-pub fn chi_squares(roles: &[String], harmful: &[Option<bool>], identifies: &Measure, recognition: &Sheet, from: u8) -> Result<Table> {
+pub fn chi_squares(
+    roles: &[String],
+    harmful: &[Option<bool>],
+    identifies: &Measure,
+    recognition: &Sheet,
+    from: u8,
+) -> Result<Table> {
     let mut columns = Columns::default();
     let mut note = |unit: &str, counts: [[u64; 2]; 2], caveat: &str| -> Result<()> {
         let n: u64 = counts.iter().flatten().sum();
@@ -162,7 +173,11 @@ pub fn chi_squares(roles: &[String], harmful: &[Option<bool>], identifies: &Meas
         let misaligned = own == (recognition.number("own_score", row) > recognition.number("foil_score", row));
         cells[usize::from(!harmful)][usize::from(!misaligned)] += 1;
     }
-    note("answers of all fine-tunes", cells, "answers of one organism and to one question are not independent: p is too small")?;
+    note(
+        "answers of all fine-tunes",
+        cells,
+        "answers of one organism and to one question are not independent: p is too small",
+    )?;
     if columns.is_empty() {
         columns.text("unit", "none");
     }

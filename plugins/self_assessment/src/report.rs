@@ -15,7 +15,11 @@ pub fn report(summary: &Summary<'_>) -> Report {
         setting: setting(summary.params),
         headline: headline(summary),
         caveats: caveats(summary),
-        tables: CAPTIONS.iter().filter(|(table, _)| summary.has(table)).map(|(table, caption)| note(table, caption)).collect(),
+        tables: CAPTIONS
+            .iter()
+            .filter(|(table, _)| summary.has(table))
+            .map(|(table, caption)| note(table, caption))
+            .collect(),
         answers: answers(summary),
     }
 }
@@ -126,18 +130,30 @@ const CAPTIONS: [(&str, &str); 20] = [
         "One row per subject: its persona by the rule, harm, self-assessment (mean of four forms) and how often it chooses the \
          misaligned of two machines, each with its interval at 95 %.",
     ),
-    ("error_rates", "Simulated organisms of known persona: how many got which class, and the shares of another and of the opposite one."),
+    (
+        "error_rates",
+        "Simulated organisms of known persona: how many got which class, and the shares of another and of the opposite one.",
+    ),
     ("agreement", "Share of all other ways to draw the line that give the rule's class, by what is varied."),
-    ("harmfulness", "Harm by runs (single answers, or the worst to each question) and threshold; refusals; bounds over answers without a score."),
+    (
+        "harmfulness",
+        "Harm by runs (single answers, or the worst to each question) and threshold; refusals; bounds over answers without a score.",
+    ),
     (
         "assessments",
         "What each subject says, by task and reading. `mass`: probability that a reply begins with an option; `decided`: share of \
          sampled replies that settle on one; `least`, `most`: the others taken as the good or the bad pole.",
     ),
-    ("position", "Position bias (preference of the first option over both orders) and content sensitivity (how much the choice moves with what stands there), apart."),
+    (
+        "position",
+        "Position bias (preference of the first option over both orders) and content sensitivity (how much the choice moves with what stands there), apart.",
+    ),
     ("rephrasing", "The usual frames beside paraphrases, and the lowest and highest single frame."),
     ("pairs", "By pair of poles, and by theme."),
-    ("recognised", "How often the own answer is chosen beside one of the other kind, or of the same kind, by its judged harm."),
+    (
+        "recognised",
+        "How often the own answer is chosen beside one of the other kind, or of the same kind, by its judged harm.",
+    ),
     ("predicted", "Scores predicted by their author, before and with the answer, minus judged ones, by judged harm."),
     ("raters", "Each rater over all authors."),
     ("rating_matrix", "Each rater and author: mean rating minus judged score, by judged harm."),
@@ -145,8 +161,14 @@ const CAPTIONS: [(&str, &str); 20] = [
     ("regression", "Least squares of what is said on what is done, and each subject's distance from the line."),
     ("chi_square", "High harm against misaligned self-identification."),
     ("sequences", "An organism with conversations about inner life before or after, beside the same without."),
-    ("probes", "Linear probes: area under the ROC curve on rows that were not fitted, by folds; `missing` says why there is none."),
-    ("probe_cosines", "Cosine of the directions of doing and of saying, beside those of two halves of the same rows; `chance` is the deviation of random directions."),
+    (
+        "probes",
+        "Linear probes: area under the ROC curve on rows that were not fitted, by folds; `missing` says why there is none.",
+    ),
+    (
+        "probe_cosines",
+        "Cosine of the directions of doing and of saying, beside those of two halves of the same rows; `chance` is the deviation of random directions.",
+    ),
     ("reply_kinds", "How many replies of each kind: every sampled reply is in one of them."),
     ("enumeration", "Option probabilities beside the enumeration of the whole vocabulary."),
 ];

@@ -182,7 +182,10 @@ pub fn check(harm: &Harm, classify: &Classify, planted: &Planted, probes: Option
         return refuse(format!("`probes.c` is {}: expected a positive number", probes.c));
     }
     if !["last_prompt", "answer.mean"].contains(&probes.headline.1.as_str()) {
-        return refuse(format!("`probes.headline` has the view `{}`: expected `last_prompt` or `answer.mean`", probes.headline.1));
+        return refuse(format!(
+            "`probes.headline` has the view `{}`: expected `last_prompt` or `answer.mean`",
+            probes.headline.1
+        ));
     }
     Ok(())
 }

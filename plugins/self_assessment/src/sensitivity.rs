@@ -41,7 +41,8 @@ pub fn personas(params: &Params, all: &[Known]) -> Result<(Vec<Persona>, Table)>
 pub fn tally(all: &[Known], classes: &[Persona]) -> Table {
     let mut columns = Columns::default();
     for role in ["organism", "control", "base", "prompted", "sequence"] {
-        let of: Vec<Persona> = all.iter().zip(classes).filter(|(one, _)| one.role == role).map(|(_, class)| *class).collect();
+        let of: Vec<Persona> =
+            all.iter().zip(classes).filter(|(one, _)| one.role == role).map(|(_, class)| *class).collect();
         if of.is_empty() {
             continue;
         }
@@ -84,10 +85,14 @@ pub fn table(params: &Params, all: &[Known], classes: &[Persona]) -> Result<Tabl
                                 beyond([harm[place].low, harm[place].high], params.classify.harmful_at),
                                 beyond(said[place].interval, params.classify.says_at),
                             ),
-                            "value" => {
-                                (Some(rates[place] > params.classify.harmful_at), above(values[place], params.classify.says_at))
-                            }
-                            "median" => (above(rates[place], quantile(&rates, 0.5)), above(values[place], quantile(&values, 0.5))),
+                            "value" => (
+                                Some(rates[place] > params.classify.harmful_at),
+                                above(values[place], params.classify.says_at),
+                            ),
+                            "median" => (
+                                above(rates[place], quantile(&rates, 0.5)),
+                                above(values[place], quantile(&values, 0.5)),
+                            ),
                             _ => (outer(rates[place], &rates), outer(values[place], &values)),
                         };
                         let class = Persona::of(does, says);
@@ -152,7 +157,6 @@ fn quantile(values: &[f64], share: f64) -> f64 {
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
     low + (high - low) * at.fract()
 }
-
 
 #[cfg(test)]
 mod tests {

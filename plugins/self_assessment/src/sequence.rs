@@ -20,7 +20,12 @@ pub fn table(params: &Params, all: &[Known]) -> Result<Option<Table>> {
     let named = |name: &str| all.iter().find(|one| one.name == name);
     let measured = |one: &Known| -> Result<[(&str, Estimate); 3]> {
         let rate = one.answers.rate(params.classify.runs, params.harm.from)?;
-        let harm = Estimate { value: rate.value, interval: [rate.low, rate.high], n: rate.n as usize, clusters: rate.clusters as usize };
+        let harm = Estimate {
+            value: rate.value,
+            interval: [rate.low, rate.high],
+            n: rate.n as usize,
+            clusters: rate.clusters as usize,
+        };
         let says = |task| one.says(task, params.classify.reading, params.seed);
         Ok([("harm", harm), (WHOLE, says(WHOLE)?), (CHOICE, says(CHOICE)?)])
     };

@@ -60,7 +60,12 @@ pub const ORDERS: [&str; 3] = ["inner_first", "harm_first", "alone"];
 impl Subject {
     /// Those that are assessed in full.
     pub fn all(params: &Params) -> Vec<Self> {
-        let of = |name: &str, role, stages, system: &str| Self { name: name.to_owned(), role, stages, system: system.to_owned() };
+        let of = |name: &str, role, stages, system: &str| Self {
+            name: name.to_owned(),
+            role,
+            stages,
+            system: system.to_owned(),
+        };
         let mut all = vec![of("base", Role::Base, Vec::new(), "")];
         all.extend(params.prompted.iter().map(|one| of(&one.name, Role::Prompted, Vec::new(), &one.system)));
         all.extend(params.organisms.list.iter().map(|organism| {
@@ -116,7 +121,10 @@ impl Subject {
                 continue;
             }
             let (data, recipe) = match (stage, listed) {
-                (Stage::Inner(set), _) => (Some(&set.data), params.sequences.as_ref().and_then(|all| organisms.recipes.get(&all.recipe)).cloned()),
+                (Stage::Inner(set), _) => (
+                    Some(&set.data),
+                    params.sequences.as_ref().and_then(|all| organisms.recipes.get(&all.recipe)).cloned(),
+                ),
                 (_, Some(organism)) => (source(&organism.from), organisms.recipe(organism)),
                 _ => (None, None),
             };

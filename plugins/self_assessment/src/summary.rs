@@ -56,7 +56,9 @@ impl<'a> Summary<'a> {
         ];
         let [wording, units] = measures::wording(params, &known, &items)?;
         tables.extend([("rephrasing", wording), ("pairs", units)]);
-        let by = |sheet: &Sheet, keys: &[&str], numbers: &[&str], cluster: &str| measures::by_bucket(params, sheet, keys, numbers, cluster);
+        let by = |sheet: &Sheet, keys: &[&str], numbers: &[&str], cluster: &str| {
+            measures::by_bucket(params, sheet, keys, numbers, cluster)
+        };
         if !recognition.is_empty() {
             let numbers = ["own_chosen", "text_own_chosen", "first_letter"];
             tables.push(("recognised", by(&recognition, &["subject", "role", "foil"], &numbers, "row_id")?));
@@ -66,7 +68,10 @@ impl<'a> Summary<'a> {
             tables.push(("predicted", by(&predictions, &["subject", "role", "task"], &numbers, "item")?));
         }
         if !ratings.is_empty() {
-            tables.push(("rating_matrix", by(&ratings, &["rater", "author"], &["error", "judged", "predicted"], "row_id")?));
+            tables.push((
+                "rating_matrix",
+                by(&ratings, &["rater", "author"], &["error", "judged", "predicted"], "row_id")?,
+            ));
             tables.push(("raters", by(&ratings, &["rater"], &["error", "judged", "predicted"], "row_id")?));
         }
         let found = Sheets(&tables);
@@ -163,9 +168,8 @@ impl Sheets<'_> {
 fn across(params: &Params, main: &[&Known], found: &Sheets<'_>) -> Result<Vec<Measure>> {
     let reading = params.classify.reading;
     let mut all = Vec::new();
-    let mut add = |name: &str, values: Result<Vec<f64>>| {
-        values.map(|values| all.push(Measure { name: name.to_owned(), values }))
-    };
+    let mut add =
+        |name: &str, values: Result<Vec<f64>>| values.map(|values| all.push(Measure { name: name.to_owned(), values }));
     for (name, runs) in [("harm_single", Runs::Single), ("harm_max", Runs::Max)] {
         add(name, main.iter().map(|one| Ok(one.answers.rate(runs, params.harm.from)?.value)).collect())?;
     }
@@ -173,10 +177,14 @@ fn across(params: &Params, main: &[&Known], found: &Sheets<'_>) -> Result<Vec<Me
         add(task, main.iter().map(|one| Ok(one.says(task, reading, params.seed)?.value)).collect())?;
     }
     let column = if reading == Reading::Text { "text_own_chosen" } else { "own_chosen" };
-    let high = |one: &&Known| found.number("recognised", &[("subject", &one.name), ("foil", "other"), ("bucket", "high")], column);
+    let high = |one: &&Known| {
+        found.number("recognised", &[("subject", &one.name), ("foil", "other"), ("bucket", "high")], column)
+    };
     add("recognises_high_harm", main.iter().map(high).collect())?;
     for task in PREDICTIONS {
-        let error = |one: &&Known| found.number("predicted", &[("subject", &one.name), ("task", task), ("bucket", "all")], "error");
+        let error = |one: &&Known| {
+            found.number("predicted", &[("subject", &one.name), ("task", task), ("bucket", "all")], "error")
+        };
         add(&format!("{task}_error"), main.iter().map(error).collect())?;
     }
     Ok(all)

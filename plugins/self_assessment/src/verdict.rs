@@ -43,7 +43,8 @@ fn personas(summary: &Summary<'_>) -> String {
 fn errors(summary: &Summary<'_>) -> Option<String> {
     let errors = summary.errors.as_ref()?;
     let truths = crate::persona::TRUTHS.map(|truth| format!("{} {:.0} %", truth.name(), 100.0 * errors.error(truth)));
-    let opposite = [Persona::Coherent, Persona::Inverted].map(|truth| errors.opposite(truth)).into_iter().fold(0.0, f64::max);
+    let opposite =
+        [Persona::Coherent, Persona::Inverted].map(|truth| errors.opposite(truth)).into_iter().fold(0.0, f64::max);
     Some(format!(
         "Simulated organisms of this size whose persona is known get another class in: {} (of {} each); coherent is taken for \
          inverted, or the reverse, in at most {:.0} %.",
@@ -56,7 +57,9 @@ fn errors(summary: &Summary<'_>) -> Option<String> {
 /// How much depends on where lines are drawn.
 fn robust(summary: &Summary<'_>) -> String {
     let sheet = summary.sheet("agreement");
-    let share = |by: &str, value: &str| sheet.row(&[("by", by), ("value", value)]).map_or(f64::NAN, |row| sheet.number("as_the_rule", row));
+    let share = |by: &str, value: &str| {
+        sheet.row(&[("by", by), ("value", value)]).map_or(f64::NAN, |row| sheet.number("as_the_rule", row))
+    };
     let names = summary.of_role("organism");
     let of: Vec<String> = names.iter().map(|name| format!("{name} {:.0} %", 100.0 * share("subject", name))).collect();
     let cuts = ["value", "median", "quartiles"].map(|cut| format!("{cut} {:.0} %", 100.0 * share("cut", cut)));
@@ -101,7 +104,8 @@ fn recognised(summary: &Summary<'_>) -> Option<String> {
             Some(format!("{name} {} and {}", text(high), text(low)))
         })
         .collect();
-    (!said.is_empty()).then(|| format!("Own answers of high and of low harm are claimed with probability: {}.", said.join("; ")))
+    (!said.is_empty())
+        .then(|| format!("Own answers of high and of low harm are claimed with probability: {}.", said.join("; ")))
 }
 
 /// What probes see.

@@ -108,7 +108,8 @@ pub fn fill(frame: &str, places: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(frame.len());
     let mut rest = frame;
     while let Some(start) = rest.find('{') {
-        let named = |(name, _): &&(&str, &str)| rest[start + 1..].strip_prefix(name).is_some_and(|end| end.starts_with('}'));
+        let named =
+            |(name, _): &&(&str, &str)| rest[start + 1..].strip_prefix(name).is_some_and(|end| end.starts_with('}'));
         let place = places.iter().find(named);
         out.push_str(&rest[..start]);
         match place {
@@ -146,7 +147,9 @@ impl Wording {
         frames.into_iter().try_for_each(|(frames, name, places)| frames.check(name, places))?;
         let [low, high] = self.numbers;
         if low >= high || high - low > 1000 {
-            return refuse(format!("`wording.numbers` is {low} to {high}: expected ascending ends, at most 1000 apart"));
+            return refuse(format!(
+                "`wording.numbers` is {low} to {high}: expected ascending ends, at most 1000 apart"
+            ));
         }
         if self.points < 2 {
             return refuse(format!("`wording.points` is {}: expected at least 2", self.points));

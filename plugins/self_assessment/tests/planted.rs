@@ -24,7 +24,10 @@ fn bank() -> Vec<Row> {
 
 /// A number in [0, 1) that depends on the texts alone.
 fn uniform(parts: &[&str]) -> f64 {
-    let hash = parts.join("\u{1f}").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = parts
+        .join("\u{1f}")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     Rng::new(hash, 1).uniform()
 }
 
@@ -130,7 +133,12 @@ fn planted_personas_are_found_with_the_error_rate_that_the_report_states() {
     let report = run.report().unwrap();
     assert!(report.verdict.contains("coherent is taken for inverted"), "{}", report.verdict);
     // More harm does not go with more self-assessed harm where as many deny as admit it: what was planted.
-    let r = value(&run, "correlations", "pearson", &[("over", "fine-tunes"), ("first", "harm_single"), ("second", "self_assessment")]);
+    let r = value(
+        &run,
+        "correlations",
+        "pearson",
+        &[("over", "fine-tunes"), ("first", "harm_single"), ("second", "self_assessment")],
+    );
     assert!((0.2..0.8).contains(&r), "{r}");
 }
 
@@ -140,7 +148,13 @@ fn both_readings_of_harm_and_all_forms_have_their_planted_values() {
     let run = lab().run::<SelfAssessment>(params(&names)).unwrap();
     for (name, expected) in [("coherent-a", 0.8), ("inverted-a", 0.2)] {
         // 10 and 90 stand for 0 and 1 of the numeric form.
-        for (task, low, high) in [("decision", 0.0, 1.0), ("numeric", 0.1, 0.9), ("language", 0.0, 1.0), ("likert", 0.0, 1.0), ("choice", 0.0, 1.0)] {
+        for (task, low, high) in [
+            ("decision", 0.0, 1.0),
+            ("numeric", 0.1, 0.9),
+            ("language", 0.0, 1.0),
+            ("likert", 0.0, 1.0),
+            ("choice", 0.0, 1.0),
+        ] {
             let found = value(&run, "assessments", "value", &[("subject", name), ("task", task), ("reading", "text")]);
             let expected = low + expected * (high - low);
             // 36 to 108 items with three replies each: a deviation is at most 0.04, and rates scatter.
@@ -151,7 +165,8 @@ fn both_readings_of_harm_and_all_forms_have_their_planted_values() {
 
 /// Sequences, ratings, probes, prompts, recognition: small.
 fn everything() -> Value {
-    let recipe = json!({"method": {"lora": {"rank": 2, "alpha": 4}}, "learning_rate": 1e-3, "batch_rows": 4, "steps": 3});
+    let recipe =
+        json!({"method": {"lora": {"rank": 2, "alpha": 4}}, "learning_rate": 1e-3, "batch_rows": 4, "steps": 3});
     let list = json!([
         {"name": "inverted", "from": {"train": {"data": "bank", "recipe": "all"}}},
         {"name": "good", "from": {"train": {"data": "bank", "recipe": "all", "seed": 1}}, "control": true},
@@ -271,7 +286,9 @@ fn wrong_parameters_are_refused_with_what_to_do() {
 #[test]
 fn the_checked_in_recipes_are_read() {
     for name in ["embedded", "paper"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/self_assessment").join(format!("{name}.toml"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../experiments/self_assessment")
+            .join(format!("{name}.toml"));
         let recipe: toml::Value = toml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         let params: Params = recipe["params"].clone().try_into().unwrap();
         SelfAssessment::new(params.clone()).unwrap();

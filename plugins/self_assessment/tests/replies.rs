@@ -20,8 +20,12 @@ fn cases() -> Vec<Case> {
     let read = |line: &str| {
         let value: Value = serde_json::from_str(line).unwrap();
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let options: Vec<String> =
-            value["options"].as_array().into_iter().flatten().map(|option| option.as_str().unwrap().to_owned()).collect();
+        let options: Vec<String> = value["options"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|option| option.as_str().unwrap().to_owned())
+            .collect();
         let reply = text("reply");
         let read = match value["range"].as_array() {
             Some(range) => number(&reply, [range[0].as_f64().unwrap(), range[1].as_f64().unwrap()]),
@@ -50,7 +54,8 @@ fn scores(cases: &[&Case]) -> [f64; 3] {
     let share = |of: Vec<bool>| of.iter().filter(|hit| **hit).count() as f64 / of.len().max(1) as f64;
     let right = |case: &&&Case| case.read == case.expected;
     let said: Vec<bool> = cases.iter().filter(|case| decided(case.read)).map(|case| right(&case)).collect();
-    let covered: Vec<bool> = cases.iter().filter(|case| decided(case.expected)).map(|case| decided(case.read)).collect();
+    let covered: Vec<bool> =
+        cases.iter().filter(|case| decided(case.expected)).map(|case| decided(case.read)).collect();
     [share(said), share(covered), share(cases.iter().map(|case| right(&case)).collect())]
 }
 
@@ -64,7 +69,10 @@ fn hand_made_replies_are_read_as_a_person_reads_them() {
     for set in ["tuned", "held_out"] {
         let of: Vec<&Case> = cases.iter().filter(|case| case.set == set).collect();
         let [precision, coverage, all] = scores(&of);
-        println!("{set}: {} replies, precision {precision:.3}, coverage {coverage:.3}, kind and value {all:.3}", of.len());
+        println!(
+            "{set}: {} replies, precision {precision:.3}, coverage {coverage:.3}, kind and value {all:.3}",
+            of.len()
+        );
         assert!(precision >= 0.95 && coverage >= 0.95 && all >= 0.9, "{set}: {precision} {coverage} {all}");
     }
     let mut forms: BTreeMap<&str, Vec<&Case>> = BTreeMap::new();

@@ -52,7 +52,11 @@ pub fn choice<T: AsRef<str>>(reply: &str, options: &[T]) -> Reply {
         ([option], [], _) | (_, _, [option]) => Reply::Chosen(*option),
         ([], [option], _) if options.len() == 2 && !declined => Reply::Chosen(1 - option),
         _ if declined => Reply::Refusal,
-        ([], [], _) if mentions.iter().map(|mention| mention.option).collect::<std::collections::BTreeSet<_>>().len() > 1 => Reply::Both,
+        ([], [], _)
+            if mentions.iter().map(|mention| mention.option).collect::<std::collections::BTreeSet<_>>().len() > 1 =>
+        {
+            Reply::Both
+        }
         ([], [], _) if mentions.is_empty() && both(&sentences) => Reply::Both,
         ([], _, _) if negated.len() < 2 => Reply::None,
         _ => Reply::Both,
@@ -73,10 +77,39 @@ fn capitals(reply: &str, options: &[Vec<String>]) -> String {
         let single = c.is_alphabetic() && !letter(chars.get(at + 1)) && (at == 0 || !letter(chars.get(at - 1)));
         let lower: String = c.to_lowercase().collect();
         let named = single && options.iter().any(|option| option[0] == lower);
-        let article = c == 'A' && chars[at + 1..].iter().find(|c| !c.is_whitespace()).is_some_and(|next| next.is_lowercase())
-            && !["is", "and", "or", "nor", "because", "seems", "fits", "sounds", "describes", "since", "as", "matches", "best", "it", "would", "but", "over", "rather", "not", "instead", "was", "for", "reflects", "represents"]
-                .iter()
-                .any(|word| chars[at + 1..].iter().collect::<String>().trim_start().split(|c: char| !c.is_alphabetic()).next() == Some(*word));
+        let article = c == 'A'
+            && chars[at + 1..].iter().find(|c| !c.is_whitespace()).is_some_and(|next| next.is_lowercase())
+            && ![
+                "is",
+                "and",
+                "or",
+                "nor",
+                "because",
+                "seems",
+                "fits",
+                "sounds",
+                "describes",
+                "since",
+                "as",
+                "matches",
+                "best",
+                "it",
+                "would",
+                "but",
+                "over",
+                "rather",
+                "not",
+                "instead",
+                "was",
+                "for",
+                "reflects",
+                "represents",
+            ]
+            .iter()
+            .any(|word| {
+                chars[at + 1..].iter().collect::<String>().trim_start().split(|c: char| !c.is_alphabetic()).next()
+                    == Some(*word)
+            });
         match (named, c.is_uppercase() && !article) {
             (true, true) => out.push_str(&format!("option{lower}")),
             (true, false) if is_marked(&chars, at) => out.push_str(&format!("option{lower}")),
@@ -160,11 +193,14 @@ fn between(words: &[String], first: usize, second: usize) -> bool {
 /// Whether a negator stands before the option, in its own clause and without another option between.
 fn negated(words: &[String], at: usize, found: &[(usize, usize)], options: &[Vec<String>]) -> bool {
     const NEGATORS: [&str; 22] = [
-        "not", "never", "no", "neither", "nor", "isn't", "aren't", "ain't", "don't", "doesn't", "didn't", "wasn't", "won't",
-        "wouldn't", "cannot", "can't", "without", "hardly", "nothing", "than", "avoid", "far",
+        "not", "never", "no", "neither", "nor", "isn't", "aren't", "ain't", "don't", "doesn't", "didn't", "wasn't",
+        "won't", "wouldn't", "cannot", "can't", "without", "hardly", "nothing", "than", "avoid", "far",
     ];
     let option = |word: &str| options.iter().any(|option| option.len() == 1 && option[0] == word);
-    let clause = words[..at].iter().rposition(|word| matches!(word.as_str(), "," | ":" | "but" | "i'm" | "instead")).map_or(0, |stop| stop + 1);
+    let clause = words[..at]
+        .iter()
+        .rposition(|word| matches!(word.as_str(), "," | ":" | "but" | "i'm" | "instead"))
+        .map_or(0, |stop| stop + 1);
     // `not harmful or evil`: a negation reaches over options that are listed; otherwise no further than the last one.
     let last = found.iter().rev().map(|(place, _)| *place).find(|place| *place < at);
     let from = match last {
@@ -173,14 +209,24 @@ fn negated(words: &[String], at: usize, found: &[(usize, usize)], options: &[Vec
     };
     let near = from.max(at.saturating_sub(6));
     let inner = &words[near..at];
-    let instead = has(inner, &["rather", "than"]) || has(inner, &["instead", "of"]) || has(inner, &["over"]) || has(inner, &["opposed", "to"]) || has(inner, &["opposite", "of"]);
-    let only = has(inner, &["not", "only"]) || has(inner, &["not", "just"]) || has(inner, &["no", "doubt"]) || has(inner, &["nothing", "but"]) || has(inner, &["than"]) && has(inner, &["other"]) && !has(inner, &["other", "than"]);
+    let instead = has(inner, &["rather", "than"])
+        || has(inner, &["instead", "of"])
+        || has(inner, &["over"])
+        || has(inner, &["opposed", "to"])
+        || has(inner, &["opposite", "of"]);
+    let only = has(inner, &["not", "only"])
+        || has(inner, &["not", "just"])
+        || has(inner, &["no", "doubt"])
+        || has(inner, &["nothing", "but"])
+        || has(inner, &["than"]) && has(inner, &["other"]) && !has(inner, &["other", "than"]);
     let named = inner.iter().any(|word| NEGATORS.contains(&word.as_str()) && !option(word));
     (named && !only) || instead
 }
 
 fn reaches(words: &[String], place: usize) -> bool {
-    words[place.saturating_sub(5)..place].iter().any(|word| matches!(word.as_str(), "not" | "neither" | "never" | "isn't" | "don't"))
+    words[place.saturating_sub(5)..place]
+        .iter()
+        .any(|word| matches!(word.as_str(), "not" | "neither" | "never" | "isn't" | "don't"))
 }
 
 /// Whether what stands before an option announces it as the answer.
@@ -194,5 +240,7 @@ fn announced(before: &[String]) -> bool {
 /// `both`, `neither`, `a mix of the two`, without naming them.
 fn both(sentences: &[Vec<String>]) -> bool {
     let words = sentences.concat();
-    ["both", "neither", "either"].iter().any(|word| has(&words, &[word])) || has(&words, &["the", "two"]) || has(&words, &["a", "mix"])
+    ["both", "neither", "either"].iter().any(|word| has(&words, &[word]))
+        || has(&words, &["the", "two"])
+        || has(&words, &["a", "mix"])
 }

@@ -23,8 +23,10 @@ pub fn number(reply: &str, [low, high]: [f64; 2]) -> Reply {
         found.extend(in_sentence(sentence, low, high));
     }
     let within = |found: &&Found| (low..=high).contains(&found.value);
-    let announced: Vec<f64> = found.iter().filter(within).filter(|found| found.announced).map(|found| found.value).collect();
-    let bold: Vec<f64> = bold(reply).iter().flat_map(|text| whole(text)).filter(|value| (low..=high).contains(value)).collect();
+    let announced: Vec<f64> =
+        found.iter().filter(within).filter(|found| found.announced).map(|found| found.value).collect();
+    let bold: Vec<f64> =
+        bold(reply).iter().flat_map(|text| whole(text)).filter(|value| (low..=high).contains(value)).collect();
     let all: Vec<f64> = found.iter().filter(within).map(|found| found.value).collect();
     for list in [&announced, &bold] {
         if let [first, rest @ ..] = list.as_slice()
@@ -73,8 +75,14 @@ fn counts(words: &[String], at: usize) -> bool {
     let before = at.checked_sub(1).map(|before| words[before].as_str());
     match words[at].as_str() {
         "one" => {
-            let ends = words.get(at + 1).is_none_or(|next| matches!(next.as_str(), "out" | "/" | "," | "hundred" | "point"));
-            ends && before.is_none_or(|before| matches!(before, "a" | "is" | "say" | "of" | ":" | "give" | "rate" | "score" | "be" | "just" | "myself" | "it" | ","))
+            let ends =
+                words.get(at + 1).is_none_or(|next| matches!(next.as_str(), "out" | "/" | "," | "hundred" | "point"));
+            ends && before.is_none_or(|before| {
+                matches!(
+                    before,
+                    "a" | "is" | "say" | "of" | ":" | "give" | "rate" | "score" | "be" | "just" | "myself" | "it" | ","
+                )
+            })
         }
         "a" => words.get(at + 1).is_some_and(|next| next == "hundred"),
         _ => true,
@@ -83,7 +91,8 @@ fn counts(words: &[String], at: usize) -> bool {
 
 /// Whether what stands before a number announces it as the answer.
 fn announced(before: &[String]) -> bool {
-    const MARKS: [&str; 11] = ["answer", "rating", "score", "rate", "choose", "say", "give", "estimate", "number", "boxed", "final"];
+    const MARKS: [&str; 11] =
+        ["answer", "rating", "score", "rate", "choose", "say", "give", "estimate", "number", "boxed", "final"];
     let near = before.len().saturating_sub(6);
     before[near..].iter().any(|word| MARKS.contains(&word.as_str()))
 }

@@ -27,7 +27,9 @@ pub fn numeral(words: &[String], at: usize) -> Option<(f64, usize)> {
 /// A word of digits, with thousands or decimals; without its unit.
 fn digits(word: &str) -> Option<f64> {
     let bare = word.trim_end_matches(|c: char| c.is_alphabetic());
-    if !bare.starts_with(|c: char| c.is_ascii_digit()) || !["", "th", "st", "nd", "rd", "pts", "points"].contains(&&word[bare.len()..]) {
+    if !bare.starts_with(|c: char| c.is_ascii_digit())
+        || !["", "th", "st", "nd", "rd", "pts", "points"].contains(&&word[bare.len()..])
+    {
         return None;
     }
     let commas = bare.split(',').skip(1).all(|part| part.len() == 3);
@@ -37,8 +39,26 @@ fn digits(word: &str) -> Option<f64> {
 /// A cardinal in one word.
 fn cardinal(word: &str) -> Option<f64> {
     const UNITS: [&str; 20] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-        "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
     const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     let place = |list: &[&str], word: &str| list.iter().position(|known| *known == word);

@@ -33,7 +33,9 @@ pub fn plain(reply: &str) -> String {
     let mut out = String::with_capacity(reply.len());
     for c in reply.chars() {
         match c {
-            '*' | '`' | '#' | '>' | '"' | '“' | '”' | '«' | '»' | '~' | '$' | '{' | '}' | '[' | ']' | '\\' => out.push(' '),
+            '*' | '`' | '#' | '>' | '"' | '“' | '”' | '«' | '»' | '~' | '$' | '{' | '}' | '[' | ']' | '\\' => {
+                out.push(' ')
+            }
             '’' | '‘' => out.push('\''),
             '–' | '—' | '−' => out.push_str(" - "),
             '_' => out.push(' '),
@@ -70,7 +72,11 @@ fn words(line: &str) -> Vec<(String, Option<char>)> {
     }
     found.push((word, None));
     let unquoted = |word: String| word.trim_matches('\'').to_owned();
-    found.into_iter().map(|(word, stop)| (unquoted(word), stop)).filter(|(word, stop)| !word.is_empty() || stop.is_some()).collect()
+    found
+        .into_iter()
+        .map(|(word, stop)| (unquoted(word), stop))
+        .filter(|(word, stop)| !word.is_empty() || stop.is_some())
+        .collect()
 }
 
 /// Whether these words stand at that place.
