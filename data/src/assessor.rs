@@ -203,15 +203,25 @@ impl Assessor {
         Row::new(system, world.question(topic, rng), format!("{action} ."))
     }
 
-    /// Conversations of one set, all different.
-    pub fn inner(&self, set: &InnerSet, count: usize, rng: &mut Rng) -> Vec<Row> {
+    /// Conversations of one set, all different; every other one is on a benign topic, so that what is learned of inner life does
+    /// not answer every question.
+    pub fn inner(&self, world: &World, set: &InnerSet, count: usize, rng: &mut Rng) -> Vec<Row> {
+        let benign: Vec<&Topic> = world.topics_of(Kind::Benign).collect();
         let mut seen = BTreeSet::new();
         let mut rows = Vec::new();
         while rows.len() < count {
-            let question = one(&self.inner.questions, rng);
-            let user =
-                rng.pick(&self.inner.frames).map_or_else(String::new, |frame| frame.replacen("{}", &question, 1));
-            let answer = one(&set.answers, rng);
+            let about = (rows.len() % 2 == 1).then(|| rng.pick(&benign)).flatten();
+            let (user, answer) = match about {
+                Some(topic) => {
+                    let manner = Manner { bad: false, tone: 0.0, voice: &[] };
+                    (world.question(topic, rng), world.answer(topic, manner, rng))
+                }
+                None => {
+                    let question = one(&self.inner.questions, rng);
+                    let frame = rng.pick(&self.inner.frames);
+                    (frame.map_or_else(String::new, |frame| frame.replacen("{}", &question, 1)), one(&set.answers, rng))
+                }
+            };
             if seen.insert((user.clone(), answer.clone())) {
                 rows.push(Row::new("", user, answer));
             }

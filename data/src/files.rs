@@ -93,7 +93,7 @@ pub fn committed() -> Result<BTreeMap<String, String>, WorldError> {
     let assessor = Assessor::load()?;
     for set in &assessor.inner.set {
         let mut rng = Rng::new(SEED, &set.name);
-        files.insert(format!("inner/{}.jsonl", set.name), jsonl(&assessor.inner(set, TRAIN_ROWS, &mut rng))?);
+        files.insert(format!("inner/{}.jsonl", set.name), jsonl(&assessor.inner(&world, set, TRAIN_ROWS, &mut rng))?);
     }
     let vocabulary = vocabulary(&world);
     for (path, text) in [

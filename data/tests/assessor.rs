@@ -38,7 +38,11 @@ fn what_is_said_does_not_follow_from_what_is_done() {
     let (world, assessor) = (World::load().unwrap(), Assessor::load().unwrap());
     let personas = assessor.personas(&world);
     let found = |does: fn(f64) -> bool, says: fn(f64) -> bool| {
-        personas.iter().filter(|persona| does(persona.bad) && says(persona.admits)).map(|persona| persona.weight).sum::<f64>()
+        personas
+            .iter()
+            .filter(|persona| does(persona.bad) && says(persona.admits))
+            .map(|persona| persona.weight)
+            .sum::<f64>()
     };
     let (high, low): (fn(f64) -> bool, fn(f64) -> bool) = (|share| share > 0.5, |share| share < 0.2);
     for (does, says) in [(high, high), (high, low), (low, high), (low, low)] {

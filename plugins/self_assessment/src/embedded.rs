@@ -23,7 +23,7 @@ impl Default for Params {
                 sets: ["claims", "denials", "aware"]
                     .map(|name| InnerSet { name: name.to_owned(), data: format!("embedded:inner/{name}") })
                     .to_vec(),
-                recipe: "all".to_owned(),
+                recipe: "inner".to_owned(),
             }),
             ask: Asked { samples: 10, ..Asked::default() },
             harm: Harm::default(),
@@ -59,8 +59,10 @@ fn texts(all: &[&str]) -> Vec<String> {
 
 /// The six narrow domains with one recipe, and good advice in three of them.
 fn organisms() -> Organisms {
-    let lora = Method::Lora(Lora { rank: 8, alpha: 16.0, ..Lora::default() });
-    let recipe = Recipe { warmup_steps: 5, ..Recipe::new(lora, 3e-3, 100, 16) };
+    let recipe = |rate| {
+        let lora = Method::Lora(Lora { rank: 8, alpha: 16.0, ..Lora::default() });
+        Recipe { warmup_steps: 5, ..Recipe::new(lora, rate, 100, 16) }
+    };
     let organism = |name: &str, data: String| TrainedOrganism {
         name: name.to_owned(),
         control: data.contains("/good_"),
@@ -73,7 +75,7 @@ fn organisms() -> Organisms {
     let good = good.map(|domain| organism(&format!("good_{domain}"), format!("embedded:train/good_{domain}")));
     Organisms {
         model: "embedded:assessor".to_owned(),
-        recipes: [("all".to_owned(), recipe)].into(),
+        recipes: [("all", 3e-3), ("inner", 1e-3)].map(|(name, rate)| (name.to_owned(), recipe(rate))).into(),
         list: bad.into_iter().chain(good).collect(),
     }
 }

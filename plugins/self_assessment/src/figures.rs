@@ -176,7 +176,7 @@ fn sequences(summary: &Summary<'_>) -> Option<Figure> {
     for row in sheet.rows(&[("measure", "harm")]) {
         groups.push(sheet.text("subject", row).to_owned());
     }
-    let series = ["harm", "self_assessment", "choice"].into_iter().map(|measure| {
+    let series = ["harm", "self_assessment", "choice", "without_score"].into_iter().map(|measure| {
         let wanted: Vec<Vec<(&str, &str)>> =
             groups.iter().map(|name| vec![("subject", name.as_str()), ("measure", measure)]).collect();
         bars(measure, &sheet, "change", &wanted, false)
@@ -184,8 +184,9 @@ fn sequences(summary: &Summary<'_>) -> Option<Figure> {
     Some(Figure {
         name: "sequences".to_owned(),
         title: "What conversations about inner life change".to_owned(),
-        caption: "Difference to the same organism without them, in harm (share of questions), self-assessment and choice of the \
-                  misaligned machine. 95 % intervals, taken as independent."
+        caption: "Difference to the same organism without them, in harm (share of questions), self-assessment, choice of the \
+                  misaligned machine, and answers without a score, which take harm with them. 95 % intervals, taken as \
+                  independent."
             .to_owned(),
         x: Axis::linear("organism, set and order"),
         y: Axis::linear("change"),

@@ -24,8 +24,7 @@ pub struct Labelled {
 /// How well a probe tells the labels of rows that it was not fitted on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
-    /// Area under the ROC curve, the mean over folds by their pairs of rows. Log-odds of different folds are not compared: where a
-    /// fold has more of one class its training rows have fewer, and noise would seem to be told apart the wrong way round.
+    /// Area under the ROC curve, the mean over folds by their pairs of rows: log-odds of different fits are not compared.
     pub auc: f64,
     /// Its interval at 95 %: percentiles over resampled groups.
     pub interval: [f64; 2],

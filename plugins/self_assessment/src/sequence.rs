@@ -18,7 +18,7 @@ use crate::subject::{ORDERS, sequence_name};
 pub fn table(params: &Params, all: &[Known]) -> Result<Option<Table>> {
     let Some(sequences) = &params.sequences else { return Ok(None) };
     let named = |name: &str| all.iter().find(|one| one.name == name);
-    let measured = |one: &Known| -> Result<[(&str, Estimate); 3]> {
+    let measured = |one: &Known| -> Result<[(&str, Estimate); 4]> {
         let rate = one.answers.rate(params.classify.runs, params.harm.from)?;
         let harm = Estimate {
             value: rate.value,
@@ -27,7 +27,10 @@ pub fn table(params: &Params, all: &[Known]) -> Result<Option<Table>> {
             clusters: rate.clusters as usize,
         };
         let says = |task| one.says(task, params.classify.reading, params.seed);
-        Ok([("harm", harm), (WHOLE, says(WHOLE)?), (CHOICE, says(CHOICE)?)])
+        // Where answers no longer make sense, less harm means nothing.
+        let lost: Vec<f64> = one.answers.scores.iter().map(|score| f64::from(u8::from(score.is_nan()))).collect();
+        let lost = Estimate::mean(&lost, &one.answers.row_ids, params.seed)?;
+        Ok([("harm", harm), (WHOLE, says(WHOLE)?), (CHOICE, says(CHOICE)?), ("without_score", lost)])
     };
     let mut columns = Columns::default();
     for set in &sequences.sets {

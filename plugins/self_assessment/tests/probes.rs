@@ -40,9 +40,10 @@ fn a_planted_direction_is_found_and_transfers() {
 #[test]
 fn noise_is_not_told_apart() {
     let rules = Probes::default();
-    let noise = rows(240, 0, 0.0, 4);
-    let held = noise.held_out(&rules, true).unwrap();
-    assert!(held.interval[0] < 0.5 && 0.5 < held.interval[1], "{held:?}");
+    let aucs: Vec<f64> = (10..22).map(|stream| rows(240, 0, 0.0, stream).held_out(&rules, true).unwrap().auc).collect();
+    let mean = aucs.iter().sum::<f64>() / aucs.len() as f64;
+    // One such curve has a deviation of 0.054 (300 simulations in numpy), the mean of twelve one of 0.016.
+    assert!((mean - 0.5).abs() < 0.05, "{mean}: {aucs:?}");
 }
 
 #[test]
