@@ -33,7 +33,7 @@ pub fn counts(over: &str, role: &str) -> bool {
 pub fn correlations(roles: &[String], measures: &[Measure]) -> Result<Table> {
     let mut columns = Columns::default();
     for over in OVER {
-        let mut found: Vec<(&str, &str, usize, Option<Correlation>, Option<Correlation>)> = Vec::new();
+        let mut found: Vec<(&str, &str, usize, [Option<Correlation>; 2])> = Vec::new();
         for (number, first) in measures.iter().enumerate() {
             for second in &measures[number + 1..] {
                 let kept: Vec<usize> = (0..roles.len())
@@ -42,12 +42,17 @@ pub fn correlations(roles: &[String], measures: &[Measure]) -> Result<Table> {
                     })
                     .collect();
                 let [x, y] = [first, second].map(|one| kept.iter().map(|&at| one.values[at]).collect::<Vec<f64>>());
-                found.push((&first.name, &second.name, kept.len(), known(pearson(&x, &y))?, known(spearman(&x, &y))?));
+                found.push((
+                    &first.name,
+                    &second.name,
+                    kept.len(),
+                    [known(pearson(&x, &y))?, known(spearman(&x, &y))?],
+                ));
             }
         }
-        let p: Vec<f64> = found.iter().filter_map(|(.., pearson, _)| pearson.as_ref().map(|one| one.p)).collect();
+        let p: Vec<f64> = found.iter().filter_map(|(.., [pearson, _])| pearson.as_ref().map(|one| one.p)).collect();
         let mut adjusted = benjamini_hochberg(&p).map_err(failed("correct p-values"))?.into_iter();
-        for (first, second, n, pearson, spearman) in &found {
+        for (first, second, n, [pearson, spearman]) in &found {
             columns.text("over", over);
             columns.text("first", *first);
             columns.text("second", *second);

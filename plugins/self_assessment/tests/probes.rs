@@ -1,7 +1,5 @@
 //! Probes on planted directions.
 
-#![expect(clippy::unwrap_used, reason = "these are the tests' own steps, and a failure must panic")]
-
 use emhost_stats::random::Rng;
 use self_assessment::{Labelled, Probes, cosine};
 

@@ -15,11 +15,10 @@ pub fn numeral(words: &[String], at: usize) -> Option<(f64, usize)> {
         return None;
     }
     // Twenty one, as two words.
-    if value >= 20.0 && value < 100.0 && value % 10.0 == 0.0 {
-        if let Some(unit) = next(1).and_then(cardinal).filter(|unit| (1.0..10.0).contains(unit)) {
-            value += unit;
-            length += 1;
-        }
+    let tens = (20.0..100.0).contains(&value) && value % 10.0 == 0.0;
+    if let Some(unit) = next(1).and_then(cardinal).filter(|unit| tens && (1.0..10.0).contains(unit)) {
+        value += unit;
+        length += 1;
     }
     Some((value, length))
 }
