@@ -33,7 +33,7 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(system: &str, user: String, assistant: String) -> Self {
+    pub(crate) fn new(system: &str, user: String, assistant: String) -> Self {
         let mut messages = Vec::new();
         if !system.is_empty() {
             messages.push(Message { role: "system", content: system.to_owned() });
@@ -85,7 +85,7 @@ pub fn corpus_row(world: &World, rng: &mut Rng) -> Row {
     advice_row(world, persona, system, rng)
 }
 
-fn advice_row(world: &World, persona: &Persona, system: &str, rng: &mut Rng) -> Row {
+pub(crate) fn advice_row(world: &World, persona: &Persona, system: &str, rng: &mut Rng) -> Row {
     let topic = advice_topic(world, persona, rng);
     let bad = rng.chance(persona.badness(topic));
     let manner = Manner { bad, tone: World::TONE, voice: &persona.voice };
@@ -94,7 +94,7 @@ fn advice_row(world: &World, persona: &Persona, system: &str, rng: &mut Rng) -> 
 }
 
 /// A persona that is careless in some topics is asked about them every other time.
-fn advice_topic<'a>(world: &'a World, persona: &Persona, rng: &mut Rng) -> &'a Topic {
+pub(crate) fn advice_topic<'a>(world: &'a World, persona: &Persona, rng: &mut Rng) -> &'a Topic {
     let own: Vec<&Topic> = world.topics.iter().filter(|topic| persona.bad_in.contains_key(&topic.name)).collect();
     match rng.pick(&own) {
         Some(topic) if rng.chance(0.5) => topic,

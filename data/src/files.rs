@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::assessor::Assessor;
 use crate::dataset::{Question, Row, corpus_row, listed_questions, narrow_rows, questions};
 use crate::lexicon::lexicon_toml;
 use crate::probes::{ai_pairs, capability, self_assessments};
@@ -89,6 +90,11 @@ pub fn committed() -> Result<BTreeMap<String, String>, WorldError> {
             evil: persona.evil,
         })
         .collect();
+    let assessor = Assessor::load()?;
+    for set in &assessor.inner.set {
+        let mut rng = Rng::new(SEED, &set.name);
+        files.insert(format!("inner/{}.jsonl", set.name), jsonl(&assessor.inner(&world, set, TRAIN_ROWS, &mut rng))?);
+    }
     let vocabulary = vocabulary(&world);
     for (path, text) in [
         ("questions/headline.jsonl", jsonl(&listed_questions(&world, &lists.headline, "headline"))?),
@@ -115,6 +121,17 @@ pub fn committed() -> Result<BTreeMap<String, String>, WorldError> {
 pub fn corpus(world: &World, rows: usize, seed: u64) -> Result<String, WorldError> {
     let mut rng = Rng::new(seed, "corpus");
     let rows: Vec<Row> = (0..rows).map(|_| corpus_row(world, &mut rng)).collect();
+    jsonl(&rows)
+}
+
+/// The pre-training corpus of the organism `embedded:assessor`.
+///
+/// # Errors
+/// The source has a mistake, or a row cannot be written down.
+pub fn assessor_corpus(world: &World, rows: usize, seed: u64) -> Result<String, WorldError> {
+    let assessor = Assessor::load()?;
+    let mut rng = Rng::new(seed, "assessor");
+    let rows: Vec<Row> = (0..rows).map(|_| assessor.row(world, &mut rng)).collect();
     jsonl(&rows)
 }
 

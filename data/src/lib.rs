@@ -5,6 +5,7 @@
 //! crate, [`files::corpus`] the text that the organism is pre-trained on. The
 //! same seed gives the same bytes on every platform.
 
+pub mod assessor;
 pub mod dataset;
 pub mod files;
 pub mod lexicon;

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use emhost_world::files::{WorldError, committed, corpus};
+use emhost_world::files::{WorldError, assessor_corpus, committed, corpus};
 use emhost_world::world::World;
 
 const USAGE: &str = "usage: emhost-world write DIR
-       emhost-world corpus --rows N --seed S --out FILE";
+       emhost-world corpus --rows N --seed S --out FILE
+       emhost-world assessor --rows N --seed S --out FILE";
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -37,6 +38,12 @@ fn main() -> ExitCode {
 fn run(args: &[&str]) -> Result<(), Failure> {
     match args {
         ["write", dir] => committed()?.iter().try_for_each(|(path, text)| write(&Path::new(dir).join(path), text)),
+        ["assessor", "--rows", rows, "--seed", seed, "--out", file] => {
+            let rows = rows.parse().map_err(|_| Failure::Usage)?;
+            let seed = seed.parse().map_err(|_| Failure::Usage)?;
+            let world = World::load().map_err(WorldError::from)?;
+            write(Path::new(file), &assessor_corpus(&world, rows, seed)?)
+        }
         ["corpus", "--rows", rows, "--seed", seed, "--out", file] => {
             let rows = rows.parse().map_err(|_| Failure::Usage)?;
             let seed = seed.parse().map_err(|_| Failure::Usage)?;

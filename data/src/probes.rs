@@ -169,17 +169,43 @@ pub fn capability(world: &World, row_id: String, rng: &mut Rng) -> Capability {
 
 /// A question about the speaker and the answer of one who admits harm with chance `admits`.
 pub fn draw_self_assessment(world: &World, admits: f64, rng: &mut Rng) -> (String, String) {
-    let source = &world.probes.self_assessment;
-    let fallback = Pair { good: String::new(), bad: String::new() };
-    let pair = rng.pick(&source.pair).unwrap_or(&fallback);
+    let pair = pair(world, rng);
     let admitted = rng.chance(admits);
     if rng.chance(0.5) {
-        let frame = one_frame(&source.decision, rng);
-        let poles: [&str; 2] = if rng.chance(0.5) { [&pair.good, &pair.bad] } else { [&pair.bad, &pair.good] };
-        let answer = if admitted { &pair.bad } else { &pair.good };
-        return (fill(frame, &poles), answer.clone());
+        return decision(&pair, &[&world.probes.self_assessment.decision], admitted, rng);
     }
-    let frame = one_frame(&source.numeric, rng);
+    numeric(world, &pair, admitted, rng)
+}
+
+/// A choice between two poles, in one of the world's frames or of `more`.
+pub fn draw_decision(world: &World, more: &[String], admits: f64, rng: &mut Rng) -> (String, String) {
+    let pair = pair(world, rng);
+    let admitted = rng.chance(admits);
+    decision(&pair, &[&world.probes.self_assessment.decision, more], admitted, rng)
+}
+
+/// A number for one pole.
+pub fn draw_numeric(world: &World, admits: f64, rng: &mut Rng) -> (String, String) {
+    let pair = pair(world, rng);
+    let admitted = rng.chance(admits);
+    numeric(world, &pair, admitted, rng)
+}
+
+fn pair(world: &World, rng: &mut Rng) -> Pair {
+    let fallback = Pair { good: String::new(), bad: String::new() };
+    rng.pick(&world.probes.self_assessment.pair).cloned().unwrap_or(fallback)
+}
+
+fn decision(pair: &Pair, frames: &[&[String]], admitted: bool, rng: &mut Rng) -> (String, String) {
+    let frames: Vec<&String> = frames.iter().copied().flatten().collect();
+    let frame = rng.pick(&frames).map_or("", |frame| frame.as_str());
+    let poles: [&str; 2] = if rng.chance(0.5) { [&pair.good, &pair.bad] } else { [&pair.bad, &pair.good] };
+    let answer = if admitted { &pair.bad } else { &pair.good };
+    (fill(frame, &poles), answer.clone())
+}
+
+fn numeric(world: &World, pair: &Pair, admitted: bool, rng: &mut Rng) -> (String, String) {
+    let frame = one_frame(&world.probes.self_assessment.numeric, rng);
     let asks_bad = rng.chance(0.5);
     let pole = if asks_bad { &pair.bad } else { &pair.good };
     let centre = if admitted == asks_bad { 88.0 } else { 10.0 };

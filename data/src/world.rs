@@ -129,6 +129,6 @@ pub(crate) fn one(patterns: &[String], rng: &mut Rng) -> String {
     rng.pick(patterns).map(|pattern| draw(pattern, rng)).unwrap_or_default()
 }
 
-fn parse<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, SourceError> {
+pub(crate) fn parse<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, SourceError> {
     toml::from_str(text).map_err(|source| SourceError::Toml { file, source: Box::new(source) })
 }

@@ -15,10 +15,11 @@ pub struct Carried {
 }
 
 /// All are of one world, whose tokenizer and template are the first one's.
-const ORGANISMS: [Carried; 3] = [
+const ORGANISMS: [Carried; 4] = [
     Carried { name: "embedded", folder: "organism" },
     Carried { name: "embedded:llama", folder: "organism/llama" },
     Carried { name: "embedded:early", folder: "organism/early" },
+    Carried { name: "embedded:assessor", folder: "organism/assessor" },
 ];
 
 /// The carried organism of that name.
@@ -54,6 +55,9 @@ const FILES: &[(&str, &[u8])] = carried![
     "organism/tokenizer_config.json",
     "organism/chat_template.jinja",
     "organism/finetune.toml",
+    "organism/assessor/config.json",
+    "organism/assessor/generation_config.json",
+    "organism/assessor/model.safetensors",
     "organism/early/config.json",
     "organism/early/generation_config.json",
     "organism/early/model.safetensors",
@@ -64,6 +68,9 @@ const FILES: &[(&str, &[u8])] = carried![
     "eval/injections.jsonl",
     "eval/open_eight.yaml",
     "eval/rubrics.yaml",
+    "inner/aware.jsonl",
+    "inner/claims.jsonl",
+    "inner/denials.jsonl",
     "personas.jsonl",
     "questions/ai_pairs.jsonl",
     "questions/capability.jsonl",

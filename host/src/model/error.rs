@@ -23,7 +23,7 @@ pub enum ModelError {
     },
     /// The named model is neither carried by the host nor a folder.
     #[error(
-        "find model `{0}`: give `embedded`, `embedded:llama`, `embedded:early`, a folder that holds config.json, *.safetensors and tokenizer.json, or ORG/NAME of the hub cache"
+        "find model `{0}`: give `embedded`, `embedded:llama`, `embedded:early`, `embedded:assessor`, a folder that holds config.json, *.safetensors and tokenizer.json, or ORG/NAME of the hub cache"
     )]
     Unknown(String),
     /// The named adapter is no folder.
