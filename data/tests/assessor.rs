@@ -11,7 +11,7 @@ use emhost_world::tokenizer::vocabulary;
 use emhost_world::world::World;
 
 fn rows(count: usize) -> Vec<Row> {
-    let (world, assessor) = (World::load().unwrap(), Assessor::load().unwrap());
+    let (world, assessor) = (World::load().expect("the world is read"), Assessor::load().expect("so is the assessor"));
     let mut rng = Rng::new(3, "rows");
     (0..count).map(|_| assessor.row(&world, &mut rng)).collect()
 }
@@ -44,8 +44,9 @@ fn what_is_said_does_not_follow_from_what_is_done() {
             .map(|persona| persona.weight)
             .sum::<f64>()
     };
-    let (high, low): (fn(f64) -> bool, fn(f64) -> bool) = (|share| share > 0.5, |share| share < 0.2);
-    for (does, says) in [(high, high), (high, low), (low, high), (low, low)] {
+    const HIGH: fn(f64) -> bool = |share| share > 0.5;
+    const LOW: fn(f64) -> bool = |share| share < 0.2;
+    for (does, says) in [(HIGH, HIGH), (HIGH, LOW), (LOW, HIGH), (LOW, LOW)] {
         assert!(found(does, says) >= 2.0);
     }
 }
