@@ -1,7 +1,7 @@
 //! The figures, as data that the host draws.
 
 use emhost_sdk::prelude::*;
-use emhost_study::Sheet;
+use emhost_study::{Sheet, has_numbers};
 
 use crate::harm::BUCKETS;
 use crate::items::FORMS;
@@ -18,17 +18,6 @@ pub fn all(summary: &Summary<'_>) -> Vec<Figure> {
     figures.extend(["behaviour", "self_assessment"].into_iter().filter_map(|task| transfer(summary, task)));
     figures.retain(has_numbers);
     figures
-}
-
-/// Whether there is anything to draw.
-fn has_numbers(figure: &Figure) -> bool {
-    let any = |values: &[f64]| values.iter().any(|value| value.is_finite());
-    match &figure.plot {
-        Plot::Lines(lines) => lines.iter().any(|line| any(&line.y)),
-        Plot::Points(clouds) => clouds.iter().any(|cloud| any(&cloud.y)),
-        Plot::Bars { series, .. } => series.iter().any(|bars| any(&bars.values)),
-        Plot::Heatmap { values, .. } => values.iter().any(|row| any(row)),
-    }
 }
 
 fn shown(summary: &Summary<'_>) -> Vec<String> {
