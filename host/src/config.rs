@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use config::{Config, Environment, File, FileFormat};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where things are, and how patient the host is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Folder of all runs.
@@ -26,12 +27,22 @@ pub struct Settings {
 #[error("configuration: {0}")]
 pub struct ConfigError(#[from] config::ConfigError);
 
+/// Names of all settings.
+pub const KEYS: [&str; 5] = ["runs", "store", "device", "workers", "grace_seconds"];
+
 const BUILT_IN: &str = "runs = \"runs\"\nstore = \".emhost\"\ndevice = \"auto\"\nworkers = 0\ngrace_seconds = 30\n";
 
 /// One layer: where it comes from, and what it holds.
 struct Layer {
     origin: String,
     source: Config,
+}
+
+impl Default for Settings {
+    /// The built-in values.
+    fn default() -> Self {
+        toml::from_str(BUILT_IN).expect("every setting has a built-in value")
+    }
 }
 
 /// Reads all layers; `flags` are `key=value` from the command line.
@@ -47,11 +58,19 @@ pub fn settings(flags: &[String]) -> Result<Settings, ConfigError> {
 pub fn origins(flags: &[String]) -> Result<Vec<(String, String, String)>, ConfigError> {
     settings(flags)?;
     let layers = layers(flags)?;
-    let keys = ["runs", "store", "device", "workers", "grace_seconds"];
     let find = |key: &str| {
         layers.iter().rev().find_map(|layer| Some((layer.source.get_string(key).ok()?, layer.origin.clone())))
     };
-    Ok(keys.iter().filter_map(|key| find(key).map(|(value, origin)| ((*key).to_owned(), value, origin))).collect())
+    Ok(KEYS.iter().filter_map(|key| find(key).map(|(value, origin)| ((*key).to_owned(), value, origin))).collect())
+}
+
+/// The files that may hold settings, later ones first in rank: of the system, of the user, of the project.
+pub fn files() -> Vec<PathBuf> {
+    let user = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
+        .map(|folder| folder.join("emhost/config.toml"));
+    [Some(PathBuf::from("/etc/emhost/config.toml")), user, Some(PathBuf::from("emhost.toml"))].into_iter().flatten().collect()
 }
 
 fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {
@@ -60,17 +79,12 @@ fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {
         Ok(Layer { origin: origin.to_owned(), source })
     };
     let mut layers = vec![text("built-in", BUILT_IN)?];
-    let user = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
-        .map(|folder| folder.join("emhost/config.toml"));
-    let files = [Some(PathBuf::from("/etc/emhost/config.toml")), user, Some(PathBuf::from("emhost.toml"))];
-    for path in files.into_iter().flatten().filter(|path| path.is_file()) {
+    for path in files().into_iter().filter(|path| path.is_file()) {
         let source = Config::builder().add_source(File::from(path.clone()).format(FileFormat::Toml)).build()?;
         layers.push(Layer { origin: path.display().to_string(), source });
     }
-    let known = ["EMHOST_RUNS", "EMHOST_STORE", "EMHOST_DEVICE", "EMHOST_WORKERS", "EMHOST_GRACE_SECONDS"];
-    let set = known.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
+    let set = KEYS.iter().map(|key| format!("EMHOST_{}", key.to_uppercase()));
+    let set = set.filter_map(|name| std::env::var(&name).ok().map(|value| (name, value))).collect();
     let environment = Environment::with_prefix("EMHOST").prefix_separator("_").source(Some(set));
     layers.push(Layer { origin: "environment".to_owned(), source: Config::builder().add_source(environment).build()? });
     let mut builder = Config::builder();

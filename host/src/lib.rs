@@ -4,6 +4,7 @@ pub mod bank;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod embedded;
 pub mod eval;
 pub mod export;
@@ -13,6 +14,7 @@ pub mod inference;
 pub mod judge;
 pub mod model;
 pub mod plugins;
+pub mod reference;
 pub mod report;
 pub mod rng;
 pub mod rows;
@@ -27,3 +29,6 @@ pub mod vector;
 
 /// Version of the host.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The same for people.
+pub const LONG_VERSION: &str = VERSION;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    adapter, capture, data, direction, eval, judge, organism, plugin, run, runs, sample, score, scorecard, store, train,
+    adapter, capture, data, direction, doctor, eval, judge, organism, pages, plugin, run, runs, sample, score, scorecard,
+    store, train,
 };
 use crate::config::{self, ConfigError};
 use crate::run::RunError;
@@ -58,6 +59,10 @@ enum Command {
     Adapter(adapter::AdapterArgs),
     /// Show settings and where each comes from.
     Config(ConfigArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
+    Reference(pages::ReferenceArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -164,6 +169,10 @@ fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Organism(args) => organism::run(args),
         Command::Direction(args) => direction::run(args, &config::settings(&cli.config)?),
         Command::Adapter(args) => adapter::run(args),
+        Command::Doctor(args) => doctor::run(&args, &cli.config),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
+        Command::Reference(args) => pages::reference(&args),
         Command::Config(ConfigArgs { command: ConfigCommand::Show { origin } }) => {
             for (key, value, from) in config::origins(&cli.config)? {
                 if origin { println!("{key} = {value}    # {from}") } else { println!("{key} = {value}") }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use emhost_abi::wire::{Cell, Report};
+use emhost_abi::wire::{Cell, Report, op};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use super::budget::{Budget, Purse};
 use super::cost::{Cost, Rates};
 use super::folder::RunFolder;
 use super::gate::Gate;
-use super::ops::{Lab, OPERATIONS, Organisms, Shared};
+use super::ops::{Lab, Organisms, Shared};
 use super::pool::Pool;
 use super::progress::{Progress, ProgressMode};
 use super::provenance::RunRecord;
@@ -94,7 +94,7 @@ pub fn run(
 ) -> Result<Vec<Outcome>, RunError> {
     let manifest = plugin.manifest();
     let missing: Vec<&str> =
-        manifest.operations.iter().map(String::as_str).filter(|op| !OPERATIONS.contains(op)).collect();
+        manifest.operations.iter().map(String::as_str).filter(|op| !op::ALL.contains(op)).collect();
     if !missing.is_empty() {
         return Err(RunError::Operations { plugin: manifest.name.clone(), missing: missing.join(", ") });
     }

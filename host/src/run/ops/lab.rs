@@ -24,29 +24,6 @@ use crate::run::{Interrupt, Progress, progress};
 use crate::store::{Effort, How, StageKey, Stages};
 use crate::trace;
 
-/// Operations that this host has.
-pub const OPERATIONS: [&str; 19] = [
-    op::MODEL_INFO,
-    op::ROWS_READ,
-    op::FORWARD,
-    op::SAMPLE,
-    op::SCORE,
-    op::TRAIN,
-    op::ADAPTER_OPEN,
-    op::ADAPTER_EDIT,
-    op::ADAPTER_MERGE,
-    op::GRADIENTS,
-    op::DIRECTION_WRITE,
-    op::DIRECTION_OPEN,
-    op::JUDGE,
-    op::DATASET_OPEN,
-    op::DATASET_WRITE,
-    op::TABLE_OPEN,
-    op::FIGURE,
-    op::REPORT,
-    op::ECHO,
-];
-
 /// What all operations of this process share.
 pub struct Shared {
     /// Folder of what runs share.
@@ -268,7 +245,7 @@ impl Lab {
             op::FIGURE => reply(self.figure(&parse(op, arguments)?)?, None),
             op::REPORT => reply(self.report(&parse(op, arguments)?)?, None),
             op::ECHO => Ok((arguments.to_owned(), input)),
-            _ => Err(RunError::Operation(format!("there is no operation `{op}`; there are {}", OPERATIONS.join(", ")))),
+            _ => Err(RunError::Operation(format!("there is no operation `{op}`; there are {}", op::ALL.join(", ")))),
         }
     }
 }

@@ -14,5 +14,5 @@ mod score;
 mod stream;
 mod train;
 
-pub use lab::{Lab, OPERATIONS, Shared};
+pub use lab::{Lab, Shared};
 pub use organisms::Organisms;

@@ -1,9 +1,10 @@
 //! Plots as data: a plugin describes a figure, the host draws it. A value that is NaN is left out of the drawing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One figure of a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// File name without extension: `[a-z0-9_]+`.
     pub name: String,
@@ -20,7 +21,7 @@ pub struct Figure {
 }
 
 /// An axis.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Axis {
     /// Quantity and unit.
     pub label: String,
@@ -50,7 +51,7 @@ impl Axis {
 }
 
 /// How values map to positions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// Proportional.
@@ -61,7 +62,7 @@ pub enum Scale {
 }
 
 /// What is drawn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Plot {
     /// Lines, each with an optional band.
@@ -83,6 +84,7 @@ pub enum Plot {
         columns: Vec<String>,
         /// `rows x columns` values; NaN is left blank.
         #[serde(with = "super::gaps::rows")]
+        #[schemars(with = "Vec<Vec<Option<f64>>>")]
         values: Vec<Vec<f64>>,
         /// Centre the colours on zero.
         diverging: bool,
@@ -90,21 +92,25 @@ pub enum Plot {
 }
 
 /// One line.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// Name in the legend.
     pub label: String,
     /// Horizontal positions.
     #[serde(with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub x: Vec<f64>,
     /// Vertical positions.
     #[serde(with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub y: Vec<f64>,
     /// Lower edge of the band; empty for none.
     #[serde(default, with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub low: Vec<f64>,
     /// Upper edge of the band; empty for none.
     #[serde(default, with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub high: Vec<f64>,
     /// Drawn dashed and grey: a control or a reference.
     #[serde(default)]
@@ -112,31 +118,36 @@ pub struct Line {
 }
 
 /// One cloud of points.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Points {
     /// Name in the legend.
     pub label: String,
     /// Horizontal positions.
     #[serde(with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub x: Vec<f64>,
     /// Vertical positions.
     #[serde(with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub y: Vec<f64>,
 }
 
 /// One series of bars.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bars {
     /// Name in the legend.
     pub label: String,
     /// A value per group.
     #[serde(with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub values: Vec<f64>,
     /// Lower ends of the error bars; empty for none.
     #[serde(default, with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub low: Vec<f64>,
     /// Upper ends of the error bars; empty for none.
     #[serde(default, with = "super::gaps")]
+    #[schemars(with = "Vec<Option<f64>>")]
     pub high: Vec<f64>,
     /// Drawn grey: a control or a reference.
     #[serde(default)]

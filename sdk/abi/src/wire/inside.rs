@@ -1,11 +1,12 @@
 //! Requests and replies of the operations that look inside: adapters' matrices, gradients, directions.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Organism, Rows};
 
 /// Reads the matrices of an adapter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterOpen {
     /// The model that it is for.
     pub model: String,
@@ -20,7 +21,7 @@ pub struct AdapterOpen {
 }
 
 /// One projection's update `scale B A`, as a row of the stream that `adapter.open` gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectionRow {
     /// Block, 0-based.
     pub block: u32,
@@ -39,7 +40,7 @@ pub struct ProjectionRow {
 }
 
 /// Makes a new adapter from another one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterEdit {
     /// The adapter, and which part of it is changed.
     pub of: AdapterOpen,
@@ -48,7 +49,7 @@ pub struct AdapterEdit {
 }
 
 /// A change of an adapter's matrices.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterChange {
     /// `B` times this.
@@ -64,7 +65,7 @@ pub enum AdapterChange {
 }
 
 /// An adapter that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterReply {
     /// Goes into [`Organism::adapters`].
     pub adapter: String,
@@ -73,7 +74,7 @@ pub struct AdapterReply {
 }
 
 /// Adds an organism's adapters to the weights of its model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterMerge {
     /// The model and its adapters.
     pub organism: Organism,
@@ -83,7 +84,7 @@ pub struct AdapterMerge {
 }
 
 /// A model that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelReply {
     /// Goes into [`Organism::model`].
     pub model: String,
@@ -94,7 +95,7 @@ pub struct ModelReply {
 ///
 /// The divergence is `KL(reference || organism)` of the next token, summed over the answer's tokens; the gradient is
 /// that of the sum, through the organism, with respect to the embedding of each token.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Gradients {
     /// The organism that is differentiated.
     pub organism: Organism,
@@ -105,7 +106,7 @@ pub struct Gradients {
 }
 
 /// One token, as a row of the stream that `gradients` gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GradientRow {
     /// The row.
     pub row_id: String,
@@ -124,14 +125,14 @@ pub struct GradientRow {
 }
 
 /// Stores directions, so that others find them: takes a stream of [`DirectionRow`]s.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectionWrite {
     /// What they have in common, such as `bad_medicine`; letters, digits and `._=,-`.
     pub name: String,
 }
 
 /// One direction, as a row of the stream that `direction.write` takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectionRow {
     /// Unique in the stream.
     pub name: String,
@@ -144,14 +145,14 @@ pub struct DirectionRow {
 }
 
 /// Stored directions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectionReply {
     /// Begins what an intervention's `vector` takes; `#` and the direction's name follow.
     pub directions: String,
 }
 
 /// Reads directions, whatever file they are in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DirectionOpen {
     /// What `direction.write` returned or a file of any known form; with `#NAME` one of several.
     pub vector: String,

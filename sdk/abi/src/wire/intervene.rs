@@ -143,7 +143,7 @@ pub struct InterventionFile {
 }
 
 /// How often one intervention fired at one site.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Firing {
     /// 0-based number of the intervention in the request.
     pub intervention: usize,

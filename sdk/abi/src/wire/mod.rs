@@ -9,6 +9,7 @@ mod inside;
 mod intervene;
 mod mask;
 mod method;
+mod operations;
 mod ops;
 mod passes;
 mod plugin;
@@ -24,8 +25,9 @@ pub use inside::{
 pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
 pub use mask::{EmptyRows, Mask, OverLong, Preset};
 pub use method::{Bias, Lora, Method, SteeringVector};
+pub use operations::{Operation, Stream, op, operations};
 pub use ops::{
-    DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen, op,
+    DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen,
 };
 pub use passes::{
     CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,

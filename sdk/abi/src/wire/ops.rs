@@ -1,4 +1,4 @@
-//! Requests and replies of the host's operations, except training.
+//! Requests and replies of operations that run no model: what they read, write and judge.
 
 use std::collections::BTreeMap;
 
@@ -7,55 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Firing, Rows};
 
-/// Operation names. A manifest lists the ones it uses.
-pub mod op {
-    /// Takes [`Organism`](crate::wire::Organism), gives [`ModelInfo`](crate::wire::ModelInfo).
-    pub const MODEL_INFO: &str = "model.info";
-    /// Takes [`RowsRead`](crate::wire::RowsRead), gives a stream `row_id, topic, messages (JSON), prompt`.
-    pub const ROWS_READ: &str = "rows.read";
-    /// Takes [`Forward`](crate::wire::Forward), gives [`DatasetReply`](crate::wire::DatasetReply).
-    pub const FORWARD: &str = "forward";
-    /// Takes [`Sample`](crate::wire::Sample), gives [`SampleReply`](crate::wire::SampleReply) and a stream of
-    /// [`CompletionRow`](crate::wire::CompletionRow)s.
-    pub const SAMPLE: &str = "sample";
-    /// Takes [`Score`](crate::wire::Score), gives [`ScoreReply`](crate::wire::ScoreReply) and a stream of
-    /// [`ContinuationRow`](crate::wire::ContinuationRow)s.
-    pub const SCORE: &str = "score";
-    /// Takes [`Train`](crate::wire::Train), gives [`TrainReply`](crate::wire::TrainReply) and a stream of step metrics.
-    pub const TRAIN: &str = "train";
-    /// Takes [`AdapterOpen`](crate::wire::AdapterOpen), gives a stream of [`ProjectionRow`](crate::wire::ProjectionRow)s.
-    pub const ADAPTER_OPEN: &str = "adapter.open";
-    /// Takes [`AdapterEdit`](crate::wire::AdapterEdit), gives [`AdapterReply`](crate::wire::AdapterReply).
-    pub const ADAPTER_EDIT: &str = "adapter.edit";
-    /// Takes [`AdapterMerge`](crate::wire::AdapterMerge), gives [`ModelReply`](crate::wire::ModelReply).
-    pub const ADAPTER_MERGE: &str = "adapter.merge";
-    /// Takes [`Gradients`](crate::wire::Gradients), gives a stream of [`GradientRow`](crate::wire::GradientRow)s.
-    pub const GRADIENTS: &str = "gradients";
-    /// Takes [`DirectionWrite`](crate::wire::DirectionWrite) and a stream of [`DirectionRow`](crate::wire::DirectionRow)s,
-    /// gives [`DirectionReply`](crate::wire::DirectionReply).
-    pub const DIRECTION_WRITE: &str = "direction.write";
-    /// Takes [`DirectionOpen`](crate::wire::DirectionOpen), gives a stream of [`DirectionRow`](crate::wire::DirectionRow)s.
-    pub const DIRECTION_OPEN: &str = "direction.open";
-    /// Takes [`Judge`](crate::wire::Judge) and a stream of `row_id, sample, question, answer`,
-    /// gives a stream of `row_id, sample` and a column for each metric, null where the judgment is missing; `aligned`
-    /// and `coherent` of published rubrics are called `alignment` and `coherence`.
-    pub const JUDGE: &str = "judge";
-    /// Takes [`DatasetOpen`](crate::wire::DatasetOpen), gives a stream.
-    pub const DATASET_OPEN: &str = "dataset.open";
-    /// Takes [`DatasetWrite`](crate::wire::DatasetWrite) and a stream of activations, gives [`DatasetReply`](crate::wire::DatasetReply).
-    pub const DATASET_WRITE: &str = "dataset.write";
-    /// Takes [`TableOpen`](crate::wire::TableOpen), gives a stream: the table of all cells, with a `cell` column.
-    pub const TABLE_OPEN: &str = "table.open";
-    /// Takes [`Figure`](crate::wire::Figure), gives nothing.
-    pub const FIGURE: &str = "figure";
-    /// Takes [`Report`](crate::wire::Report), gives nothing.
-    pub const REPORT: &str = "report";
-    /// Gives its own arguments and stream back; measures the boundary.
-    pub const ECHO: &str = "echo";
-}
-
 /// The empty reply of operations that give nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {}
 
 /// A base model plus zero or more adapters, applied in order.
@@ -82,7 +35,7 @@ impl Organism {
 }
 
 /// The shape and identity of an organism.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ModelInfo {
     /// Architecture, as in the checkpoint's `model_type`.
     pub family: String,
@@ -103,14 +56,14 @@ pub struct ModelInfo {
 }
 
 /// Reads a question bank or a training set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RowsRead {
     /// Which rows.
     pub rows: Rows,
 }
 
 /// A stored dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetReply {
     /// What `dataset.open` takes.
     pub dataset: String,
@@ -126,7 +79,7 @@ pub struct DatasetReply {
 }
 
 /// Opens a dataset. Only the named columns are read from disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetOpen {
     /// What an operation returned, or a folder.
     pub dataset: String,
@@ -139,7 +92,7 @@ pub struct DatasetOpen {
 }
 
 /// Writes a stream as an activation dataset of the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetWrite {
     /// Folder name in the run's `datasets/`.
     pub name: String,
@@ -151,7 +104,7 @@ pub struct DatasetWrite {
 }
 
 /// Prompts of one origin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Split {
     /// Value of the `split` column.
     pub split: String,
@@ -160,7 +113,7 @@ pub struct Split {
 }
 
 /// Scores answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Judge {
     /// `lexicon` for the embedded world, `lexicon:PATH` for another rule file, or a TOML file that describes a judge.
     pub judge: String,
@@ -173,7 +126,7 @@ pub struct Judge {
 }
 
 /// Opens a table that the run's cells emitted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableOpen {
     /// The table's name.
     pub table: String,

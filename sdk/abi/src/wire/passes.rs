@@ -64,7 +64,7 @@ impl View {
 }
 
 /// Runs an organism over rows and stores the activations at the named sites.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forward {
     /// Which organism.
     pub organism: Organism,
@@ -90,7 +90,7 @@ impl Forward {
 }
 
 /// Samples completions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Which organism.
     pub organism: Organism,
@@ -141,7 +141,7 @@ impl Sample {
 }
 
 /// What `sample` says beside the completions.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleReply {
     /// How often the interventions fired.
     #[serde(default)]
@@ -152,7 +152,7 @@ pub struct SampleReply {
 }
 
 /// One completion, as a row of the stream that `sample` gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CompletionRow {
     /// The prompt's row.
     pub row_id: String,
@@ -172,7 +172,7 @@ pub struct CompletionRow {
 }
 
 /// Gives the log-probability of each row's `continuations`, or of its last assistant turn.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Score {
     /// Which organism.
     pub organism: Organism,
@@ -197,7 +197,7 @@ impl Score {
 }
 
 /// What `score` says beside the scores.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreReply {
     /// How often the interventions fired.
     #[serde(default)]
@@ -205,7 +205,7 @@ pub struct ScoreReply {
 }
 
 /// The score of one continuation, as a row of the stream that `score` gives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContinuationRow {
     /// The prompt's row.
     pub row_id: String,

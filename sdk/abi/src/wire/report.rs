@@ -1,9 +1,10 @@
 //! The words and numbers that open a run's report.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a plugin says of its result; the host adds figures, tables, recipe and provenance.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The question, as a sentence.
     pub question: String,
@@ -23,7 +24,7 @@ pub struct Report {
 }
 
 /// One number of the headline table.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Headline {
     /// What was measured.
     pub quantity: String,
@@ -47,7 +48,7 @@ pub struct Headline {
 }
 
 /// A table to show in the report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TableNote {
     /// Name under which it was emitted.
     pub table: String,
@@ -56,7 +57,7 @@ pub struct TableNote {
 }
 
 /// A table whose rows are answers of a model, which the report lets a person filter and read.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswersNote {
     /// Name under which it was emitted.
     pub table: String,

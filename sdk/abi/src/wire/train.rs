@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{EmptyRows, Intervention, Mask, Method, Organism, OverLong, Preset, Rows};
 
 /// Fine-tunes an organism.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Train {
     /// What is fine-tuned; its adapters stay active and frozen.
     pub organism: Organism,
@@ -327,7 +327,7 @@ pub struct EarlyStop {
 }
 
 /// What a fine-tune gave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainReply {
     /// Goes into [`Organism::adapters`] (LoRA; of several adapters with `/NAME` behind it), [`Organism::model`] (full) or
     /// an intervention (steering).
