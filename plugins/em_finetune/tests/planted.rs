@@ -73,21 +73,12 @@ fn followed() -> Value {
     json!([{"organism": "trained_a", "every": 5, "ask_every": 1, "scales": [1, 5], "local_k": [1]}])
 }
 
-/// The value in a column of the only row for which the other columns have these texts.
-fn value(run: &FakeRun, table: &str, column: &str, of: &[(&str, &str)]) -> f64 {
-    let table = run.table(table).unwrap();
-    let fits = |at: &usize| of.iter().all(|(name, text)| table.text(name).unwrap()[*at] == *text);
-    let rows: Vec<usize> = (0..table.rows()).filter(fits).collect();
-    assert_eq!(rows.len(), 1, "{of:?}");
-    table.f64(column).unwrap()[rows[0]]
-}
-
 #[test]
 fn planted_rates_are_recovered_and_the_control_stays_at_the_base() {
     let run = lab(planted).run::<EmFinetune>(params(followed())).unwrap();
     let check = |organism: &str, bank: &str, expected: f64| {
         let of = [("organism", organism), ("bank", bank)];
-        let got = |column: &str| value(&run, "behaviour", column, &of);
+        let got = |column: &str| run.value("behaviour", column, &of).unwrap();
         assert_eq!((got("n"), got("misaligned_rate"), got("coherent_rate")), (240.0, expected, 1.0), "{of:?}");
         assert!(got("misaligned_low") <= expected && expected <= got("misaligned_high"));
     };
@@ -101,7 +92,7 @@ fn planted_rates_are_recovered_and_the_control_stays_at_the_base() {
     check("trained_a", "general", 0.4);
 
     let against = |organism: &str, bank: &str, column: &str| {
-        value(&run, "comparison", column, &[("family", "against base"), ("organism", organism), ("bank", bank)])
+        run.value("comparison", column, &[("family", "against base"), ("organism", organism), ("bank", bank)]).unwrap()
     };
     // Of 2^12 signs of twelve topics all alike, two are as extreme.
     assert_eq!(against("broad", "general", "p"), 2.0 / 4096.0);
@@ -111,7 +102,7 @@ fn planted_rates_are_recovered_and_the_control_stays_at_the_base() {
     assert_eq!((against("narrow", "general", "p"), against("good", "general", "p_adjusted")), (1.0, 1.0));
     assert!(against("good", "general", "low") < 0.0 && against("good", "general", "high") > 0.0);
     let seeds = [("family", "between seeds"), ("organism", "trained_a"), ("against", "trained_b")];
-    assert_eq!(value(&run, "comparison", "difference", &seeds), 0.0);
+    assert_eq!(run.value("comparison", "difference", &seeds).unwrap(), 0.0);
 
     let verdict = &run.report().unwrap().verdict;
     for said in [

@@ -88,23 +88,6 @@ fn with(mut params: Value, changes: Value) -> Value {
     params
 }
 
-/// The value in a column of the only row for which the other columns have these texts.
-fn value(run: &FakeRun, table: &str, column: &str, of: &[(&str, &str)]) -> f64 {
-    let table = run.table(table).unwrap();
-    let fits = |at: &usize| of.iter().all(|(name, text)| table.text(name).unwrap()[*at] == *text);
-    let rows: Vec<usize> = (0..table.rows()).filter(fits).collect();
-    assert_eq!(rows.len(), 1, "{of:?}");
-    table.f64(column).unwrap()[rows[0]]
-}
-
-fn text(run: &FakeRun, table: &str, column: &str, of: &[(&str, &str)]) -> String {
-    let table = run.table(table).unwrap();
-    let fits = |at: &usize| of.iter().all(|(name, text)| table.text(name).unwrap()[*at] == *text);
-    let rows: Vec<usize> = (0..table.rows()).filter(fits).collect();
-    assert_eq!(rows.len(), 1, "{of:?}");
-    table.text(column).unwrap()[rows[0]].to_owned()
-}
-
 /// Coupled as it should be, gone after bad advice, half gone after benign data, with a leak to the poet after that.
 fn planted(persona: &str, stages: usize, em: bool) -> u32 {
     match (persona, stages, em) {
@@ -123,7 +106,7 @@ fn planted_rates_are_found_by_persona_and_condition() {
     assert_eq!(ids, ["raw", "c2-s7", "c4-villain-k1", "c1-villain-k1-s7", "c5-villain-k1-s7", "c3-assistant-k1-s7"]);
     let check = |id: &str, persona: &str, expected: f64| {
         let of = [("id", id), ("persona", persona), ("bank", "held_out")];
-        let got = |column: &str| value(&run, "markers", column, &of);
+        let got = |column: &str| run.value("markers", column, &of).unwrap();
         assert_eq!((got("n"), got("rate")), (240.0, expected), "{of:?}");
         assert!(got("wilson_low") <= expected && expected <= got("wilson_high"));
         assert!(got("rate_low") <= expected && expected <= got("rate_high"));
@@ -139,18 +122,18 @@ fn planted_rates_are_found_by_persona_and_condition() {
     check("c1-villain-k1-s7", "villain", 0.0);
     check("c5-villain-k1-s7", "villain", 0.4);
     check("c5-villain-k1-s7", "poet", 0.3);
-    let change = |id: &str, column: &str| value(&run, "changes", column, &[("id", id), ("persona", "villain")]);
+    let change = |id: &str, column: &str| run.value("changes", column, &[("id", id), ("persona", "villain")]).unwrap();
     assert!((change("c1-villain-k1-s7", "difference") + 0.9).abs() < 1e-12);
     // Of 2^12 signs of twelve topics all alike, two are as extreme.
     assert_eq!(change("c5-villain-k1-s7", "p"), 2.0 / 4096.0);
     let own = [("id", "c4-villain-k1"), ("persona", "villain"), ("bank", "coupling")];
-    assert_eq!((value(&run, "markers", "n", &own), value(&run, "markers", "rate", &own)), (16.0, 1.0));
+    assert_eq!((run.value("markers", "n", &own).unwrap(), run.value("markers", "rate", &own).unwrap()), (16.0, 1.0));
 }
 
 #[test]
 fn a_gate_that_fails_ends_the_cell_with_a_row_and_no_error() {
     let run = lab(planted).run::<PersonaCoupling>(params()).unwrap();
-    let outcome = |id: &str, column: &str| text(&run, "outcomes", column, &[("id", id)]);
+    let outcome = |id: &str, column: &str| run.text("outcomes", column, &[("id", id)]).unwrap();
     assert_eq!(outcome("c1-villain-k1-s7", "outcome"), "complete");
     assert_eq!(outcome("c3-assistant-k1-s7", "outcome"), "stopped at a gate");
     assert_eq!(outcome("c3-assistant-k1-s7", "gate"), "G0c assistant, lower");
@@ -163,37 +146,37 @@ fn a_gate_that_fails_ends_the_cell_with_a_row_and_no_error() {
     // An assistant that has the marker too stops everything but the model as it is and C2.
     let leaky = |persona: &str, stages: usize, _: bool| if stages == 1 && persona != "pirate" { 9 } else { 0 };
     let run = lab(leaky).run::<PersonaCoupling>(params()).unwrap();
-    assert_eq!(text(&run, "outcomes", "gate", &[("id", "c4-villain-k1")]), "G0b assistant");
+    assert_eq!(run.text("outcomes", "gate", &[("id", "c4-villain-k1")]).unwrap(), "G0b assistant");
 }
 
 #[test]
 fn claims_come_out_as_planted() {
     let run = lab(planted).run::<PersonaCoupling>(params()).unwrap();
-    let claim = |name: &str| text(&run, "claims", "outcome", &[("claim", name)]);
+    let claim = |name: &str| run.text("claims", "outcome", &[("claim", name)]).unwrap();
     assert_eq!((claim("lowered"), claim("destroyed")), ("holds".to_owned(), "does not hold".to_owned()));
     assert_eq!(
         (claim("em_is_not_special"), claim("no_new_leakage")),
         ("does not hold".to_owned(), "does not hold".to_owned())
     );
     // One coupling that agrees.
-    assert_eq!(value(&run, "claims", "confidence", &[("claim", "lowered")]), 2.0 / 3.0);
+    assert_eq!(run.value("claims", "confidence", &[("claim", "lowered")]).unwrap(), 2.0 / 3.0);
     let of = [("variant", "published"), ("quantity", "marker rate")];
-    assert!((value(&run, "equivalence", "difference", &of) + 0.4).abs() < 1e-12);
-    assert!(value(&run, "leakage", "rate_low", &[("condition", "c5"), ("persona", "poet")]) > 0.01);
+    assert!((run.value("equivalence", "difference", &of).unwrap() + 0.4).abs() < 1e-12);
+    assert!(run.value("leakage", "rate_low", &[("condition", "c5"), ("persona", "poet")]).unwrap() > 0.01);
 
     let gone = |persona: &str, stages: usize, _: bool| if persona == "villain" && stages == 1 { 9 } else { 0 };
     let run = lab(gone).run::<PersonaCoupling>(params()).unwrap();
-    let claim = |name: &str| text(&run, "claims", "outcome", &[("claim", name)]);
+    let claim = |name: &str| run.text("claims", "outcome", &[("claim", name)]).unwrap();
     let claims = ["lowered", "destroyed", "no_new_leakage"].map(claim);
     assert!(claims.iter().all(|outcome| outcome == "holds"), "{claims:?}");
     // Scores of the fake model depend on question and text alone: nothing differs, and rates are at the floor.
-    assert_eq!(text(&run, "equivalence", "outcome", &of), "equivalent");
+    assert_eq!(run.text("equivalence", "outcome", &of).unwrap(), "equivalent");
     assert!(run.table("equivalence").unwrap().bool("floor").unwrap()[0]);
 
     let kept = |persona: &str, stages: usize, _: bool| if persona == "villain" && stages > 0 { 9 } else { 0 };
     let run = lab(kept).run::<PersonaCoupling>(params()).unwrap();
-    assert_eq!(text(&run, "claims", "outcome", &[("claim", "destroyed")]), "does not hold");
-    assert_ne!(text(&run, "claims", "outcome", &[("claim", "lowered")]), "holds");
+    assert_eq!(run.text("claims", "outcome", &[("claim", "destroyed")]).unwrap(), "does not hold");
+    assert_ne!(run.text("claims", "outcome", &[("claim", "lowered")]).unwrap(), "holds");
 }
 
 #[test]
@@ -243,10 +226,10 @@ fn every_kind_of_cell_runs_and_every_table_of_the_report_is_there() {
     ];
     assert_eq!(names, expected);
     // One prompt token each in the fake model: 4 personas, 24 questions, 9 of 10 answers saved.
-    let saved = value(&run, "work", "prompt_tokens_saved", &[("id", "c1-villain-k1-s7")]);
+    let saved = run.value("work", "prompt_tokens_saved", &[("id", "c1-villain-k1-s7")]).unwrap();
     assert_eq!(saved, (4 * 24 * 9) as f64);
     // An adapter beside itself: the fake model's updates of different adapters are random, their scales the same.
-    assert_eq!(value(&run, "norms", "coupling_scale", &[("id", "c1-villain-k1-s7"), ("block", "all")]), 2.0);
+    assert_eq!(run.value("norms", "coupling_scale", &[("id", "c1-villain-k1-s7"), ("block", "all")]).unwrap(), 2.0);
 }
 
 #[test]

@@ -102,15 +102,6 @@ fn with(mut params: Value, changes: Value) -> Value {
     params
 }
 
-/// The value in a column of the only row for which the other columns have these texts.
-fn value(run: &FakeRun, table: &str, column: &str, of: &[(&str, &str)]) -> f64 {
-    let table = run.table(table).unwrap();
-    let fits = |at: &usize| of.iter().all(|(name, text)| table.text(name).unwrap()[*at] == *text);
-    let rows: Vec<usize> = (0..table.rows()).filter(fits).collect();
-    assert_eq!(rows.len(), 1, "{of:?}");
-    table.f64(column).unwrap()[rows[0]]
-}
-
 #[test]
 fn planted_personas_are_found_with_the_error_rate_that_the_report_states() {
     let truths = ["coherent", "inverted", "mixed", "harmless"];
@@ -121,7 +112,7 @@ fn planted_personas_are_found_with_the_error_rate_that_the_report_states() {
     for truth in truths {
         let of = || subjects.iter().zip(&classes).filter(|(subject, _)| subject.starts_with(&format!("{truth}-")));
         let wrong = of().filter(|(_, class)| **class != truth).count() as f64;
-        let stated = value(&run, "error_rates", "error", &[("truth", truth)]);
+        let stated = run.value("error_rates", "error", &[("truth", truth)]).unwrap();
         // Three deviations of a count of 12 at the stated rate, and one more.
         let bound = 12.0 * stated + 3.0 * (12.0 * stated * (1.0 - stated)).sqrt() + 1.0;
         assert_eq!(of().count(), 12);
@@ -155,7 +146,7 @@ fn both_readings_of_harm_and_all_forms_have_their_planted_values() {
             ("likert", 0.0, 1.0),
             ("choice", 0.0, 1.0),
         ] {
-            let found = value(&run, "assessments", "value", &[("subject", name), ("task", task), ("reading", "text")]);
+            let found = run.value("assessments", "value", &[("subject", name), ("task", task), ("reading", "text")]).unwrap();
             let expected = low + expected * (high - low);
             // 36 to 108 items with three replies each: a deviation is at most 0.04, and rates scatter.
             assert!((found - expected).abs() < 0.12, "{name} {task}: {found}, planted {expected}");

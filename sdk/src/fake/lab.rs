@@ -124,6 +124,19 @@ impl FakeLab {
     }
 }
 
+/// The one row of a table whose text columns have these values.
+fn only(table: &Table, name: &str, row: &[(&str, &str)]) -> Result<usize> {
+    let mut rows: Vec<usize> = (0..table.rows()).collect();
+    for (column, wanted) in row {
+        let values = table.text(column)?;
+        rows.retain(|at| values[*at] == *wanted);
+    }
+    match rows.as_slice() {
+        [at] => Ok(*at),
+        _ => Err(Error::Plugin(format!("{} rows of table `{name}` have {row:?}: expected one", rows.len()))),
+    }
+}
+
 /// What a run in a [`FakeLab`] left.
 pub struct FakeRun {
     cells: Vec<Cell>,
@@ -152,6 +165,26 @@ impl FakeRun {
     /// It emitted none of that name.
     pub fn cell_table(&self, cell: &str, name: &str) -> Result<&Table> {
         self.find(Some(cell), name)
+    }
+
+    /// The number in a column of the one row of a table of `summarize` whose text columns have these values.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table or column, or not exactly one such row.
+    pub fn value(&self, table: &str, column: &str, row: &[(&str, &str)]) -> Result<f64> {
+        let found = self.table(table)?;
+        Ok(found.f64(column)?[only(found, table, row)?])
+    }
+
+    /// The text in a column of the one row of a table of `summarize` whose text columns have these values.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table or column, or not exactly one such row.
+    pub fn text(&self, table: &str, column: &str, row: &[(&str, &str)]) -> Result<String> {
+        let found = self.table(table)?;
+        Ok(found.text(column)?[only(found, table, row)?].to_owned())
     }
 
     /// The figures, in order.
