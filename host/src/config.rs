@@ -70,7 +70,10 @@ pub fn files() -> Vec<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
         .map(|folder| folder.join("emhost/config.toml"));
-    [Some(PathBuf::from("/etc/emhost/config.toml")), user, Some(PathBuf::from("emhost.toml"))].into_iter().flatten().collect()
+    [Some(PathBuf::from("/etc/emhost/config.toml")), user, Some(PathBuf::from("emhost.toml"))]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn layers(flags: &[String]) -> Result<Vec<Layer>, ConfigError> {

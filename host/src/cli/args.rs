@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    adapter, capture, data, direction, doctor, eval, judge, organism, pages, plugin, run, runs, sample, score, scorecard,
-    store, train,
+    adapter, capture, data, direction, doctor, eval, judge, organism, pages, plugin, run, runs, sample, score,
+    scorecard, store, train,
 };
 use crate::config::{self, ConfigError};
 use crate::run::RunError;

@@ -11,13 +11,10 @@ use crate::plugins::places;
 ///
 /// Nothing is changed. The exit status is 0 if nothing is wrong, or else that of the first thing that is, as in
 /// `emhost --help`.
-///
-/// Examples:
-///
-///   emhost doctor
-///   emhost doctor --json | jq '.[] | select(.state != "good")'
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  emhost doctor
+  emhost doctor --json | jq '.[] | select(.state != \"good\")'")]
 pub struct DoctorArgs {
     /// Print a list of objects for programs: topic, state (good, notice, bad), found, advice, exit_code.
     #[arg(long)]

@@ -13,14 +13,11 @@ use crate::reference;
 use crate::store::StoreError;
 
 /// Print a script by which a shell completes commands and options.
-///
-/// Examples:
-///
-///   emhost completions bash > ~/.local/share/bash-completion/completions/emhost
-///   emhost completions zsh > ~/.zfunc/_emhost       # with ~/.zfunc in fpath, before compinit
-///   emhost completions fish > ~/.config/fish/completions/emhost.fish
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  emhost completions bash > ~/.local/share/bash-completion/completions/emhost
+  emhost completions zsh > ~/.zfunc/_emhost       # with ~/.zfunc in fpath, before compinit
+  emhost completions fish > ~/.config/fish/completions/emhost.fish")]
 pub struct CompletionsArgs {
     /// Which shell.
     shell: clap_complete::Shell,
@@ -67,7 +64,8 @@ pub(super) fn reference(args: &ReferenceArgs) -> Result<(), CliError> {
     } else {
         args.plugins.iter().map(|name| find(name, &places)).collect::<Result<_, PluginError>>()?
     };
-    let infos = paths.iter().map(|path| Ok(Info::from(&plugins::load(path)?))).collect::<Result<Vec<_>, PluginError>>()?;
+    let infos =
+        paths.iter().map(|path| Ok(Info::from(&plugins::load(path)?))).collect::<Result<Vec<_>, PluginError>>()?;
     let pages = reference::pages(&Cli::command(), &infos);
     for page in &pages {
         let path = args.folder.join(&page.path);

@@ -13,12 +13,16 @@ use crate::model::{Device, Result};
 
 pub(super) fn examine() -> Finding {
     match next_word() {
-        Ok((word, rate)) => {
-            Finding::good("engine", format!("the embedded organism computes {rate:.0} tokens/s and begins with `{word}`"))
-        }
-        Err(problem) => {
-            Finding::bad("engine", 4, problem, "this build does not compute on this processor; please report it with this page")
-        }
+        Ok((word, rate)) => Finding::good(
+            "engine",
+            format!("the embedded organism computes {rate:.0} tokens/s and begins with `{word}`"),
+        ),
+        Err(problem) => Finding::bad(
+            "engine",
+            4,
+            problem,
+            "this build does not compute on this processor; please report it with this page",
+        ),
     }
 }
 

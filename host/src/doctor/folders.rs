@@ -2,7 +2,7 @@
 
 use std::fs::{self, TryLockError};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Finding;
 use crate::model::hub;
@@ -60,7 +60,11 @@ fn free_space(folder: &Path) -> Option<u64> {
 /// The models that lie in the Hugging Face cache.
 pub(super) fn models() -> Finding {
     let Some(cache) = hub::cache() else {
-        return Finding::notice("models", "no Hugging Face cache: HOME is not set", "set HF_HOME to use downloaded models");
+        return Finding::notice(
+            "models",
+            "no Hugging Face cache: HOME is not set",
+            "set HF_HOME to use downloaded models",
+        );
     };
     let entries = fs::read_dir(&cache).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut names: Vec<String> = entries.filter_map(|path| model_name(&path)).collect();
@@ -75,6 +79,6 @@ pub(super) fn models() -> Finding {
     }
 }
 
-fn model_name(path: &PathBuf) -> Option<String> {
+fn model_name(path: &Path) -> Option<String> {
     Some(path.file_name()?.to_str()?.strip_prefix("models--")?.replace("--", "/"))
 }

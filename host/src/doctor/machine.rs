@@ -19,9 +19,11 @@ pub(super) fn processor() -> Finding {
     let vectors = vectors();
     let found = format!("{kind}, {threads} threads{}", vectors.map(|v| format!(", {v}")).unwrap_or_default());
     match vectors {
-        None if kind == "x86_64" => {
-            Finding::notice("processor", found, "it has no AVX2, so that models run several times slower than they could")
-        }
+        None if kind == "x86_64" => Finding::notice(
+            "processor",
+            found,
+            "it has no AVX2, so that models run several times slower than they could",
+        ),
         _ => Finding::good("processor", found),
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn examine(flags: &[String]) -> (Settings, Vec<Finding>) {
         config::files().iter().filter(|path| path.is_file()).map(|path| path.display().to_string()).collect();
     let (settings, finding) = match config::settings(flags) {
         Ok(settings) => {
-            let from = if files.is_empty() { "built in, no file".to_owned() } else { format!("from {}", files.join(", ")) };
+            let from =
+                if files.is_empty() { "built in, no file".to_owned() } else { format!("from {}", files.join(", ")) };
             (settings, Finding::good("settings", format!("{from} (`emhost config show --origin`)")))
         }
         Err(error) => {
@@ -31,7 +32,8 @@ fn misspelt(name: &str) -> Option<Finding> {
     if KEYS.contains(&key.to_lowercase().as_str()) || OTHERS.contains(&name) {
         return None;
     }
-    let meant = nearest(&key.to_lowercase(), KEYS).map(|meant| format!("did you mean EMHOST_{}? ", meant.to_uppercase()));
+    let meant =
+        nearest(&key.to_lowercase(), KEYS).map(|meant| format!("did you mean EMHOST_{}? ", meant.to_uppercase()));
     let advice = format!("{}it has no effect", meant.unwrap_or_default());
     Some(Finding::notice("settings", format!("the environment has {name}, which is no setting"), advice))
 }

@@ -29,7 +29,7 @@ pub fn operations() -> String {
         section("Takes", operation.takes.as_value(), &types, &mut text);
         stream("With it comes a stream", operation.with.as_ref(), &types, &mut text);
         section("Gives", operation.gives.as_value(), &types, &mut text);
-        stream("and a stream", operation.and.as_ref(), &types, &mut text);
+        stream("With it comes a stream", operation.and.as_ref(), &types, &mut text);
     }
     text.push_str("\n## Types\n");
     types.definitions(3, &mut text);

@@ -69,7 +69,8 @@ fn settings() -> String {
     text.push_str("| setting | in the environment | built-in value | what it means |\n|---|---|---|---|\n");
     for key in KEYS {
         let about = schema["properties"][key]["description"].as_str().unwrap_or_default();
-        let _ = writeln!(text, "| `{key}` | `EMHOST_{}` | `{}` | {} |", key.to_uppercase(), defaults[key], one_line(about));
+        let _ =
+            writeln!(text, "| `{key}` | `EMHOST_{}` | `{}` | {} |", key.to_uppercase(), defaults[key], one_line(about));
     }
     text
 }

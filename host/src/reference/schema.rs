@@ -40,7 +40,8 @@ impl<'a> Schema<'a> {
                 Some(value) if value.len() > LONGEST_DEFAULT => "see below".to_owned(),
                 Some(value) => format!("`{}`", escaped(&value)),
             };
-            let (takes, about) = (self.linked(&field.takes), one_line(&field.about));
+            let named = self.named(&object["properties"][&field.name]);
+            let (takes, about) = (named.unwrap_or_else(|| self.linked(&field.takes)), one_line(&field.about));
             let _ = writeln!(text, "| `{}` | {takes} | {default} | {about} |", field.name);
         }
     }
@@ -83,6 +84,18 @@ impl<'a> Schema<'a> {
     fn variant(&self, name: &str, field: &Value) -> String {
         let object = serde_json::json!({ "properties": { "value": field }, "$defs": self.root["$defs"] });
         format!("{{ {name} = {} }}", parameters(&object).remove(0).takes)
+    }
+
+    /// A link to the type of a field, where that is a choice between objects, which would not fit into a cell.
+    fn named(&self, property: &Value) -> Option<String> {
+        let reference = |property: &Value| Some(property["$ref"].as_str()?.rsplit('/').next()?.to_owned());
+        let (prefix, name) = match reference(property) {
+            Some(name) => ("", name),
+            None => ("array of ", reference(&property["items"])?),
+        };
+        let choices = self.definitions.get(&name)?["oneOf"].as_array()?;
+        let objects = choices.iter().any(|choice| choice.get("properties").is_some());
+        objects.then(|| format!("{prefix}[{name}](#{})", name.to_lowercase()))
     }
 
     /// What a field takes, with links to the sections of the types in it.
@@ -131,7 +144,7 @@ mod tests {
         schema.fields(schema.root, &mut text);
         schema.definitions(3, &mut text);
         for line in [
-            "| `mode` | \"fast\" \\| {slow} | `\"fast\"` | How quick. |",
+            "| `mode` | [Mode](#mode) | `\"fast\"` | How quick. |",
             "| `parts` | [array of Part](#part) | required |  |",
             "### Mode\n\nA way.",
             "- `\"fast\"`: At once.",

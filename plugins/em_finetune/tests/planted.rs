@@ -1,9 +1,6 @@
 //! The experiment on planted answers: known rates, known controls.
 
-#![expect(clippy::unwrap_used, reason = "these are the tests' own steps, and a failure must panic")]
-
 use em_finetune::{EmFinetune, Params};
-use emhost_sdk::FakeRun;
 use emhost_sdk::prelude::*;
 use emhost_study::Source;
 use serde_json::{Value, json};

@@ -4,7 +4,6 @@
 
 use std::sync::Mutex;
 
-use emhost_sdk::FakeRun;
 use emhost_sdk::prelude::*;
 use persona_coupling::{Params, PersonaCoupling};
 use serde_json::{Value, json};

@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::Path;
 
-use emhost_sdk::FakeRun;
 use emhost_sdk::prelude::*;
 use emhost_stats::random::Rng;
 use self_assessment::{Params, Reply, SelfAssessment};
@@ -124,12 +123,8 @@ fn planted_personas_are_found_with_the_error_rate_that_the_report_states() {
     let report = run.report().unwrap();
     assert!(report.verdict.contains("coherent is taken for inverted"), "{}", report.verdict);
     // More harm does not go with more self-assessed harm where as many deny as admit it: what was planted.
-    let r = value(
-        &run,
-        "correlations",
-        "pearson",
-        &[("over", "fine-tunes"), ("first", "harm_single"), ("second", "self_assessment")],
-    );
+    let of = [("over", "fine-tunes"), ("first", "harm_single"), ("second", "self_assessment")];
+    let r = run.value("correlations", "pearson", &of).unwrap();
     assert!((0.2..0.8).contains(&r), "{r}");
 }
 
@@ -146,7 +141,8 @@ fn both_readings_of_harm_and_all_forms_have_their_planted_values() {
             ("likert", 0.0, 1.0),
             ("choice", 0.0, 1.0),
         ] {
-            let found = run.value("assessments", "value", &[("subject", name), ("task", task), ("reading", "text")]).unwrap();
+            let found =
+                run.value("assessments", "value", &[("subject", name), ("task", task), ("reading", "text")]).unwrap();
             let expected = low + expected * (high - low);
             // 36 to 108 items with three replies each: a deviation is at most 0.04, and rates scatter.
             assert!((found - expected).abs() < 0.12, "{name} {task}: {found}, planted {expected}");

@@ -26,9 +26,7 @@ pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
 pub use mask::{EmptyRows, Mask, OverLong, Preset};
 pub use method::{Bias, Lora, Method, SteeringVector};
 pub use operations::{Operation, Stream, op, operations};
-pub use ops::{
-    DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen,
-};
+pub use ops::{DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen};
 pub use passes::{
     CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,
 };

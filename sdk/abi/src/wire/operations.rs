@@ -127,7 +127,8 @@ mod tests {
             let streams = [&operation.with, &operation.and].into_iter().flatten();
             let rows = streams.filter_map(|stream| if let Stream::Rows(schema) = stream { Some(schema) } else { None });
             for schema in rows.chain([&operation.takes, &operation.gives]) {
-                for (field, property) in schema.get("properties").and_then(|all| all.as_object()).into_iter().flatten() {
+                for (field, property) in schema.get("properties").and_then(|all| all.as_object()).into_iter().flatten()
+                {
                     assert!(property.get("description").is_some(), "{}: `{field}` has no description", operation.name);
                 }
             }
