@@ -24,6 +24,6 @@ pub mod trace;
 pub mod train;
 pub mod units;
 pub mod vector;
+mod version;
 
-/// Version of the host.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use version::{COMMIT, VERSION, version};
