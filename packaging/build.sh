@@ -31,6 +31,7 @@ know_commit() {
 # `cargo build` of the workspace's default members, stripped, without the names of this machine's folders.
 build() {
     local cargo_home=${CARGO_HOME:-$HOME/.cargo} sysroot rustc separator=$'\x1f'
+    target=$(mkdir -p "$target" && cd "$target" && pwd -P)
     sysroot=$(rustc --print sysroot)
     rustc=$(rustc -vV | sed -n 's/^commit-hash: //p')
     # The last one that fits decides.
