@@ -26,9 +26,6 @@ pub mod trace;
 pub mod train;
 pub mod units;
 pub mod vector;
+mod version;
 
-/// Version of the host.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The same for people.
-pub const LONG_VERSION: &str = VERSION;
+pub use version::{COMMIT, VERSION, version};

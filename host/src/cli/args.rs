@@ -24,7 +24,7 @@ use crate::trace;
 ///
 /// RUST_LOG says what is told on stderr, such as `info` or `emhost::store=debug`.
 #[derive(Debug, Parser)]
-#[command(name = "emhost", version = crate::VERSION, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "emhost", version = crate::version(), max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     /// Set an installation setting, such as `store=/lab/emhost` (see `emhost config show`).
     #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
@@ -48,7 +48,6 @@ enum Command {
     Eval(Box<eval::EvalArgs>),
     Judge(judge::JudgeArgs),
     Judgments(judge::JudgmentsArgs),
-    /// Write, list and describe plugins.
     Plugin(plugin::PluginArgs),
     /// Describe, show and verify activation datasets.
     Data(data::DataArgs),
@@ -93,6 +92,8 @@ pub(super) enum CliError {
     #[error("{0}")]
     New(#[from] crate::plugins::NewError),
     #[error("{0}")]
+    Install(#[from] crate::plugins::InstallError),
+    #[error("{0}")]
     Vector(#[from] crate::vector::VectorError),
     #[error("{0}")]
     Judge(#[from] crate::judge::JudgeError),
@@ -110,6 +111,7 @@ impl CliError {
         match self {
             Self::Run(error) => error.exit_code(),
             Self::Store(_) => 5,
+            Self::Install(error) => error.exit_code(),
             Self::Vector(error) => error.exit_code(),
             Self::Judge(error) => error.exit_code(),
             Self::Export(error) => error.exit_code(),

@@ -1,11 +1,15 @@
-//! `emhost plugin`: new, list, info.
+//! `emhost plugin`: new, install, uninstall, list, info.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::CliError;
-use crate::plugins::{self, Found, Info, find, places};
+use crate::plugins::{self, Change, Found, Info, Installed, find, places};
 
-/// Write, list and describe plugins.
+/// Write, install, list and describe plugins.
+///
+/// A plugin is found by name in, the first one wins: the folders in EMHOST_PLUGIN_PATH, ./plugins,
+/// ~/.local/share/emhost/plugins, the lib/emhost/plugins of this installation, /usr/local/lib/emhost/plugins and
+/// /usr/lib/emhost/plugins. `--plugin` also takes a library's path.
 #[derive(Debug, clap::Args)]
 pub struct PluginArgs {
     #[command(subcommand)]
@@ -15,15 +19,45 @@ pub struct PluginArgs {
 #[derive(Debug, clap::Subcommand)]
 enum PluginCommand {
     /// Write the crate of a new experiment: one source file with a test, ready to build.
+    #[command(after_long_help = "Example:\n  emhost plugin new my_probe && cd my_probe && cargo test\n  \
+        emhost plugin install .\n  emhost run --plugin my_probe")]
     New {
         /// Crate name, such as `my_probe`; the folder has the same name.
         name: String,
         /// Folder in which the crate is made.
         #[arg(long, default_value = ".")]
         parent: PathBuf,
-        /// Folder of the emhost-sdk crate; by default that of this build, or else crates.io's.
+        /// Folder of the emhost-sdk crate; by default the one installed with emhost, or that of its source, or else crates.io's.
         #[arg(long)]
         sdk: Option<PathBuf>,
+    },
+    /// Install plugins, so that they run by name.
+    ///
+    /// Each is checked as before a run, loaded once, and copied in one step; nothing is installed unless all of them
+    /// pass. What is installed belongs to you and only you can change it.
+    #[command(
+        after_long_help = "Examples:\n  emhost plugin install target/release/libmy_probe.so    a library, for you\n  \
+        emhost plugin install my_probe                         a crate, which is built first\n  \
+        emhost plugin install --force my_probe                 in place of an older build\n  \
+        sudo emhost plugin install --prefix /usr/local my_probe    for everybody on this machine"
+    )]
+    Install {
+        /// Libraries, or folders of plugins' crates, in which `cargo build --release` is run.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        destination: Destination,
+        /// Replace another build of the same plugin.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Remove an installed plugin.
+    #[command(after_long_help = "Example:\n  emhost plugin uninstall my_probe")]
+    Uninstall {
+        /// Plugin, by name.
+        name: String,
+        #[command(flatten)]
+        destination: Destination,
     },
     /// List every plugin that can be found, and where.
     List,
@@ -41,6 +75,29 @@ enum PluginCommand {
     },
 }
 
+/// Where plugins are installed; by default in the user's own folder.
+#[derive(Debug, clap::Args)]
+struct Destination {
+    /// Folder of the libraries, instead of ~/.local/share/emhost/plugins; made where it is missing.
+    #[arg(long, value_name = "FOLDER")]
+    to: Option<PathBuf>,
+    /// Installation for everybody: the folder is PREFIX/lib/emhost/plugins.
+    #[arg(long, value_name = "PREFIX", conflicts_with = "to")]
+    prefix: Option<PathBuf>,
+}
+
+impl Destination {
+    /// The folder, and whether it is for everybody.
+    fn folder(self) -> Result<(PathBuf, bool), CliError> {
+        let user = || plugins::user_folder().map(|folder| (folder, false));
+        let given = self.to.or_else(|| Some(plugins::shared_folder(&self.prefix?))).map(|folder| (folder, true));
+        given.or_else(user).ok_or_else(|| CliError::Said {
+            message: "HOME is not set: say with --to where the plugins are".to_owned(),
+            code: 2,
+        })
+    }
+}
+
 pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
     let places = places(&PathBuf::from("."));
     match args.command {
@@ -52,6 +109,14 @@ pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
                 std::env::consts::DLL_PREFIX,
                 std::env::consts::DLL_SUFFIX
             );
+        }
+        PluginCommand::Install { paths, destination, force } => {
+            let (folder, shared) = destination.folder()?;
+            plugins::install(&paths, &folder, shared, force, &places)?.iter().for_each(print_installed);
+        }
+        PluginCommand::Uninstall { name, destination } => {
+            let (folder, _) = destination.folder()?;
+            println!("removed {}", plugins::uninstall(&name, &folder)?.display());
         }
         PluginCommand::List => {
             let found = plugins::list(&places);
@@ -73,6 +138,22 @@ pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+fn print_installed(installed: &Installed) {
+    let Installed { name, version, path, change, hidden_by, searched } = installed;
+    let done = match change {
+        Change::New => "installed",
+        Change::Replaced => "replaced",
+        Change::Same => "already installed",
+    };
+    println!("{done}: {name} {version}    {}", path.display());
+    if let Some(first) = hidden_by {
+        println!("  `--plugin {name}` takes {}, which is found first", first.display());
+    } else if !searched {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        println!("  `--plugin {name}` does not look there: add {} to EMHOST_PLUGIN_PATH", folder.display());
+    }
 }
 
 fn print_found(found: &Found) {

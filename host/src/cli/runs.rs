@@ -203,7 +203,7 @@ fn show(run: &Listed, as_json: bool) -> Result<(), CliError> {
         record.machine,
         record.plugin,
         record.plugin_version,
-        record.emhost
+        record.host()
     );
     let state = |name: &str, state: &State| match state {
         State::Done { seconds: took } => vec![name.to_owned(), "done".to_owned(), seconds(*took)],

@@ -10,7 +10,7 @@ const LITTLE_MEMORY: u64 = 1_000_000_000;
 
 pub(super) fn program() -> Finding {
     let path = std::env::current_exe().map_or_else(|_| "?".to_owned(), |path| path.display().to_string());
-    Finding::good("emhost", format!("{} at {path}", crate::LONG_VERSION))
+    Finding::good("emhost", format!("{} at {path}", crate::version()))
 }
 
 pub(super) fn processor() -> Finding {

@@ -99,7 +99,8 @@ pub fn check(path: &Path) -> Result<Checked, PluginError> {
     Ok(Checked { path: path.to_owned(), krate, tag, digest, bytes })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+/// A file's bytes, where nobody else can change or replace it.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
     let path = path.canonicalize().map_err(unreadable)?;
     // Opening a pipe would wait for its other end.

@@ -35,11 +35,24 @@ pub struct Place {
 /// The folders that are searched, first match wins, for the project at `project`.
 pub fn places(project: &Path) -> Vec<Place> {
     let binary = env::current_exe().ok();
-    let user = env::var_os("XDG_DATA_HOME")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".local/share")));
-    ordered(project, env::var_os("EMHOST_PLUGIN_PATH").as_deref(), binary.as_deref(), user.as_deref())
+    ordered(project, env::var_os("EMHOST_PLUGIN_PATH").as_deref(), binary.as_deref(), user_folder().as_deref())
+}
+
+/// Where the user's own plugins lie; none for a user without a home.
+pub fn user_folder() -> Option<PathBuf> {
+    let data = env::var_os("XDG_DATA_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    let data = data.or_else(|| Some(env::home_dir().filter(|home| !home.as_os_str().is_empty())?.join(".local/share")));
+    Some(data?.join("emhost/plugins"))
+}
+
+/// Where an installation in `prefix`, such as `/usr/local`, has its plugins.
+pub fn shared_folder(prefix: &Path) -> PathBuf {
+    prefix.join("lib/emhost/plugins")
+}
+
+/// The prefix that a binary in `PREFIX/bin` was installed in.
+pub(super) fn prefix_of(binary: &Path) -> Option<&Path> {
+    binary.parent().filter(|folder| folder.ends_with("bin"))?.parent()
 }
 
 fn ordered(project: &Path, listed: Option<&OsStr>, binary: Option<&Path>, user: Option<&Path>) -> Vec<Place> {
@@ -63,15 +76,12 @@ fn ordered(project: &Path, listed: Option<&OsStr>, binary: Option<&Path>, user: 
         add(Origin::Project, target.join("deps"));
     }
     if let Some(folder) = user {
-        add(Origin::User, folder.join("emhost/plugins"));
+        add(Origin::User, folder.to_owned());
     }
-    add(Origin::System, PathBuf::from("/usr/local/lib/emhost/plugins"));
-    add(Origin::System, PathBuf::from("/usr/lib/emhost/plugins"));
-    if let Some(folder) = beside
-        && folder.ends_with("bin")
-        && let Some(prefix) = folder.parent()
-    {
-        add(Origin::System, prefix.join("lib/emhost/plugins"));
+    // The plugins that came with the binary fit it; those of a distribution give way to the machine's own.
+    let own = binary.and_then(prefix_of).filter(|prefix| *prefix != Path::new("/usr"));
+    for prefix in own.into_iter().chain([Path::new("/usr/local"), Path::new("/usr")]) {
+        add(Origin::System, shared_folder(prefix));
     }
     places
 }
@@ -118,18 +128,20 @@ mod tests {
     fn the_users_own_places_come_before_the_systems() {
         let binary = Path::new("/opt/emhost/bin/emhost");
         let listed = env::join_paths(["/a", "/b", "/a"]).unwrap();
-        let places = ordered(Path::new("/p"), Some(&listed), Some(binary), Some(Path::new("/u")));
+        let places = ordered(Path::new("/p"), Some(&listed), Some(binary), Some(Path::new("/u/emhost/plugins")));
         let folders: Vec<&str> = places.iter().map(|place| place.folder.to_str().unwrap()).collect();
         let expected = [
             "/a",
             "/b",
             "/p/plugins",
             "/u/emhost/plugins",
+            "/opt/emhost/lib/emhost/plugins",
             "/usr/local/lib/emhost/plugins",
             "/usr/lib/emhost/plugins",
-            "/opt/emhost/lib/emhost/plugins",
         ];
         assert_eq!(folders, expected);
+        let distribution = ordered(Path::new("/p"), None, Some(Path::new("/usr/bin/emhost")), None);
+        assert_eq!(distribution[1].folder, Path::new("/usr/local/lib/emhost/plugins"));
     }
 
     #[test]

@@ -21,7 +21,11 @@ static LOADED: Mutex<Option<HashMap<String, Module>>> = Mutex::new(None);
 ///
 /// The file is refused, does not fit this host, or cannot describe itself.
 pub fn load(path: &Path) -> Result<LoadedPlugin, PluginError> {
-    let checked = check(path)?;
+    load_checked(check(path)?)
+}
+
+/// Loads the bytes that were checked.
+pub(super) fn load_checked(checked: Checked) -> Result<LoadedPlugin, PluginError> {
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let loaded = loaded.get_or_insert_default();
     let module = match loaded.get(&checked.digest) {

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::find::prefix_of;
+
 const MANIFEST: &str = include_str!("../../../sdk/template/Cargo.toml.template");
 const LIBRARY: &str = include_str!("../../../sdk/template/lib.rs.template");
 const README: &str = include_str!("../../../sdk/template/README.md.template");
@@ -101,8 +103,8 @@ pub enum NewError {
 
 /// Writes `parent/name` and returns it.
 ///
-/// The plugin depends on the SDK at `sdk`; without it on the source tree that this binary was built from,
-/// and where that is gone, on the published version.
+/// The plugin depends on the SDK at `sdk`; without it on the one that was installed with this binary, else on the
+/// source tree that the binary was built from, and where that is gone, on the published version.
 ///
 /// # Errors
 ///
@@ -111,8 +113,11 @@ pub fn new_plugin(name: &str, parent: &Path, sdk: Option<&Path>) -> Result<PathB
     check_name(name).map_err(|reason| NewError::Name { name: name.to_owned(), reason })?;
     let sdk = match sdk {
         Some(path) => by_path(path).ok_or_else(|| NewError::Sdk(path.to_owned()))?,
-        None => by_path(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk"))
-            .unwrap_or_else(|| format!("\"{}\"", env!("CARGO_PKG_VERSION"))),
+        None => installed_sdk()
+            .into_iter()
+            .chain(Some(PathBuf::from(crate::version::SDK)))
+            .find_map(|sdk| by_path(&sdk))
+            .unwrap_or_else(|| format!("\"{}\"", crate::VERSION)),
     };
     let folder = parent.join(name);
     let failed = |path: &Path, error: io::Error| match error.kind() {
@@ -130,6 +135,12 @@ pub fn new_plugin(name: &str, parent: &Path, sdk: Option<&Path>) -> Result<PathB
         fs::write(&path, text).map_err(|error| failed(&path, error))?;
     }
     Ok(folder)
+}
+
+/// Where an installation has the SDK's source.
+fn installed_sdk() -> Option<PathBuf> {
+    let binary = std::env::current_exe().ok()?;
+    Some(prefix_of(&binary)?.join("share/emhost/sdk"))
 }
 
 /// A path dependency, where the folder holds the SDK.

@@ -187,7 +187,7 @@ pub fn comparison(runs: &[Listed], title: &str, page: &Path, command: &str) -> C
         question: questions.into_iter().next().unwrap_or_default(),
         runs: runs.iter().map(|run| run.compared(page)).collect(),
         caveats,
-        provenance: vec![("emhost".to_owned(), crate::VERSION.to_owned())],
+        provenance: vec![("emhost".to_owned(), crate::version().to_owned())],
         command: command.to_owned(),
         ..ComparisonReport::default()
     }

@@ -28,6 +28,9 @@ pub struct RunRecord {
     pub about: String,
     /// The host's version.
     pub emhost: String,
+    /// The commit that the host was built from; empty in records of hosts that did not know it.
+    #[serde(default)]
+    pub commit: String,
     /// Version of the engine's arithmetic, and the device where it is not the CPU.
     pub numerics: String,
     /// The parameters that were set; the rest are the plugin's defaults.
@@ -65,6 +68,7 @@ impl RunRecord {
             plugin_abi: format!("{}.{}", tag.major, tag.minor),
             about: manifest.about.clone(),
             emhost: crate::VERSION.to_owned(),
+            commit: crate::COMMIT.to_owned(),
             numerics: numerics(&options.device),
             params: recipe.params.clone(),
             recipe: recipe.to_toml(),
@@ -73,6 +77,11 @@ impl RunRecord {
             started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs()),
             plan: Vec::new(),
         }
+    }
+
+    /// The host's version, with its commit where that is known.
+    pub fn host(&self) -> String {
+        if self.commit.is_empty() { self.emhost.clone() } else { format!("{} ({})", self.emhost, self.commit) }
     }
 
     /// Writes `run.json` unless an earlier call of the same run did, and gives what stands there.

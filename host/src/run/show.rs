@@ -99,7 +99,7 @@ fn is_json(path: &Path) -> bool {
 fn provenance(record: &RunRecord, cells: usize, seconds: f64) -> Vec<(String, String)> {
     [
         ("run", record.id.clone()),
-        ("emhost", format!("{}, numerics {}", record.emhost, record.numerics)),
+        ("emhost", format!("{}, numerics {}", record.host(), record.numerics)),
         ("plugin", format!("{} {}, ABI {}", record.plugin, record.plugin_version, record.plugin_abi)),
         ("plugin library", format!("BLAKE3 {}", record.plugin_digest)),
         ("machine", record.machine.clone()),
