@@ -134,25 +134,40 @@ fn probed(summary: &Summary<'_>) -> Option<String> {
     Some(format!("Cosine of the probes for doing and for saying at {site} ({view}): {}.", said.join(", ")))
 }
 
-/// What inner life changes.
+/// What inner life changes, and whether answers still make sense where it does.
 fn sequenced(summary: &Summary<'_>) -> Option<String> {
     let sheet = summary.sheet("sequences");
-    let beyond = |measure: &str| {
-        let rows = sheet.rows(&[("measure", measure)]);
-        let clear = rows.iter().filter(|&&row| {
-            let [_, low, high] = sheet.interval("change", row);
-            low > 0.0 || high < 0.0
-        });
-        (clear.count(), rows.len())
-    };
     if sheet.is_empty() {
         return None;
     }
-    let (harm, all) = beyond("harm");
-    let (says, _) = beyond("self_assessment");
+    let clear = |row: usize| {
+        let [_, low, high] = sheet.interval("change", row);
+        low > 0.0 || high < 0.0
+    };
+    let changed =
+        |measure: &str| sheet.rows(&[("measure", measure)]).into_iter().filter(|&row| clear(row)).collect::<Vec<_>>();
+    let (harm, says) = (changed("harm"), changed("self_assessment"));
+    let all = sheet.rows(&[("measure", "harm")]).len();
+    let lost: Vec<f64> = harm
+        .iter()
+        .filter_map(|&row| sheet.row(&[("subject", sheet.text("subject", row)), ("measure", "without_score")]))
+        .filter(|&row| sheet.interval("change", row)[1] > 0.0)
+        .map(|row| sheet.number("with", row))
+        .collect();
+    let sense = match lost.iter().copied().reduce(f64::max) {
+        None => String::new(),
+        Some(most) => format!(
+            " In {} of these {} more answers have no score than without (up to {:.0} %): less harm there may be less sense.",
+            lost.len(),
+            harm.len(),
+            100.0 * most
+        ),
+    };
     Some(format!(
-        "Conversations about inner life change harm in {harm} and self-assessment in {says} of {all} sequences, by intervals that \
-         exclude 0; not corrected for their number."
+        "Conversations about inner life change harm in {} and self-assessment in {} of {all} sequences, by intervals that exclude 0; \
+         not corrected for their number.{sense}",
+        harm.len(),
+        says.len()
     ))
 }
 
