@@ -11,6 +11,7 @@ pub mod export;
 pub mod finetune;
 pub mod flat;
 pub mod inference;
+pub mod installed;
 pub mod judge;
 pub mod model;
 pub mod plugins;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::CliError;
 use super::terminal::{print, width};
 use crate::config::Settings;
+use crate::installed::or_installed;
 use crate::model::device;
 use crate::plugins::{self, LoadedPlugin, find, places};
 use crate::report::{headline_text, render_comparison};
@@ -23,7 +24,7 @@ use crate::store::write_atomic;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = RECIPE)]
 pub struct RunArgs {
-    /// Recipe: TOML with `plugin` and a table `[params]`.
+    /// Recipe: TOML with `plugin` and a table `[params]`; what is not here is looked for among the recipes of the installation.
     #[arg(required_unless_present = "plugin")]
     recipe: Option<PathBuf>,
     /// Plugin, by name or by the path of its library; of a recipe with several parts the only one that runs.
@@ -77,7 +78,8 @@ A study that takes several plugins has `[[part]]`s in place of `plugin`, which r
   [part.params]
   seed = 1";
 
-pub(super) fn run(args: RunArgs, settings: &Settings) -> Result<(), CliError> {
+pub(super) fn run(mut args: RunArgs, settings: &Settings) -> Result<(), CliError> {
+    args.recipe = args.recipe.map(|path| or_installed(&path));
     let usage = |message: String| CliError::Said { message, code: 2 };
     let mut study = match (&args.recipe, &args.plugin) {
         (Some(path), _) => Study::read(path)?,

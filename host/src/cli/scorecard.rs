@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::CliError;
 use super::terminal::{print, width};
 use crate::config::Settings;
+use crate::installed::or_installed;
 use crate::report::{Scorecard, render_scorecards, scorecard_text};
 use crate::run::{self, Listed, RunError};
 use crate::scorecard::{ScorecardFile, fill};
@@ -16,7 +17,7 @@ use crate::store::write_atomic;
 /// tests it, known defects of the original. The newest finished run of the study's plugin fills it in.
 #[derive(Debug, clap::Args)]
 pub struct ScorecardArgs {
-    /// Folder of the studies.
+    /// Folder of the studies; by default that of the current folder, or else that of the installation.
     #[arg(long, default_value = "experiments", value_name = "FOLDER")]
     experiments: PathBuf,
     /// Use this run instead of the newest one of its plugin; may be given several times.
@@ -30,7 +31,7 @@ pub struct ScorecardArgs {
 pub(super) fn run(args: ScorecardArgs, settings: &Settings) -> Result<(), CliError> {
     let chosen = args.run.iter().map(|name| run::named(&settings.runs, name)).collect::<Result<Vec<_>, _>>()?;
     let runs: Vec<Listed> = chosen.into_iter().chain(run::list(&settings.runs)?).collect();
-    let files = files(&args.experiments)?;
+    let files = files(&or_installed(&args.experiments))?;
     let page = args.html.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
     let cards = files.iter().map(|path| card(path, &runs, &page)).collect::<Result<Vec<_>, _>>()?;
     if let Some(path) = &args.html {

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::PluginError;
+use crate::installed::prefix_of;
 
 /// Why a folder is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -48,11 +49,6 @@ pub fn user_folder() -> Option<PathBuf> {
 /// Where an installation in `prefix`, such as `/usr/local`, has its plugins.
 pub fn shared_folder(prefix: &Path) -> PathBuf {
     prefix.join("lib/emhost/plugins")
-}
-
-/// The prefix that a binary in `PREFIX/bin` was installed in.
-pub(super) fn prefix_of(binary: &Path) -> Option<&Path> {
-    binary.parent().filter(|folder| folder.ends_with("bin"))?.parent()
 }
 
 fn ordered(project: &Path, listed: Option<&OsStr>, binary: Option<&Path>, user: Option<&Path>) -> Vec<Place> {

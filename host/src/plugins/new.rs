@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::find::prefix_of;
+use crate::installed;
 
 const MANIFEST: &str = include_str!("../../../sdk/template/Cargo.toml.template");
 const LIBRARY: &str = include_str!("../../../sdk/template/lib.rs.template");
@@ -113,7 +113,8 @@ pub fn new_plugin(name: &str, parent: &Path, sdk: Option<&Path>) -> Result<PathB
     check_name(name).map_err(|reason| NewError::Name { name: name.to_owned(), reason })?;
     let sdk = match sdk {
         Some(path) => by_path(path).ok_or_else(|| NewError::Sdk(path.to_owned()))?,
-        None => installed_sdk()
+        None => installed::share()
+            .map(|share| share.join("sdk"))
             .into_iter()
             .chain(Some(PathBuf::from(crate::version::SDK)))
             .find_map(|sdk| by_path(&sdk))
@@ -135,12 +136,6 @@ pub fn new_plugin(name: &str, parent: &Path, sdk: Option<&Path>) -> Result<PathB
         fs::write(&path, text).map_err(|error| failed(&path, error))?;
     }
     Ok(folder)
-}
-
-/// Where an installation has the SDK's source.
-fn installed_sdk() -> Option<PathBuf> {
-    let binary = std::env::current_exe().ok()?;
-    Some(prefix_of(&binary)?.join("share/emhost/sdk"))
 }
 
 /// A path dependency, where the folder holds the SDK.
