@@ -96,7 +96,8 @@ fn a_library_is_installed_runs_by_name_and_goes_again() {
     let run = fs::read_dir(prefix.path("work/runs")).unwrap().next().unwrap().unwrap().path();
     let record: serde_json::Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!((record["emhost"].as_str(), record["commit"].as_str()), (Some(emhost::VERSION), Some(emhost::COMMIT)));
-    assert!(fs::read_to_string(run.join("report.html")).unwrap().contains(emhost::COMMIT));
+    let shown = said(prefix.command("022").args(["runs", "show", "latest"]), 0);
+    assert!(shown.contains(&format!("emhost {} ({})", emhost::VERSION, emhost::COMMIT)), "{shown}");
 
     prefix.plugin(&[p("uninstall"), p("fixture_raw")], 0);
     assert_eq!(entries(prefix.mine("fixture_raw").parent().unwrap()), 0, "nothing is left");

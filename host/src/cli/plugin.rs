@@ -105,9 +105,8 @@ pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
             let folder = plugins::new_plugin(&name, &parent, sdk.as_deref())?;
             let folder = folder.display();
             println!(
-                "wrote {folder}\n\n  cd {folder}\n  cargo test\n  cargo build --release\n  emhost run --plugin target/release/{}{name}{}",
-                std::env::consts::DLL_PREFIX,
-                std::env::consts::DLL_SUFFIX
+                "wrote {folder}\n\n  cd {folder}\n  cargo test\n  emhost plugin install .\n  emhost run --plugin {}",
+                name.replace('-', "_")
             );
         }
         PluginCommand::Install { paths, destination, force } => {
