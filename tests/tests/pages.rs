@@ -39,7 +39,7 @@ struct Elsewhere {
 
 /// The main job in little: what a page's reader has after the whole one.
 const SMALL: &str =
-    "emhost run --plugin subspace_overlap --set random_draws=20 --set bootstrap_draws=200 --set behaviour.samples=8";
+    "emhost run --plugin subspace_overlap --set random_draws=20 --set organisms.recipes.all.steps=20";
 
 const ELSEWHERE: &[Elsewhere] = &[
     Elsewhere {
