@@ -38,8 +38,7 @@ struct Elsewhere {
 }
 
 /// The main job in little: what a page's reader has after the whole one.
-const SMALL: &str =
-    "emhost run --plugin subspace_overlap --set random_draws=20 --set organisms.recipes.all.steps=20";
+const SMALL: &str = "emhost run --plugin subspace_overlap --set random_draws=20 --set organisms.recipes.all.steps=20";
 
 const ELSEWHERE: &[Elsewhere] = &[
     Elsewhere {
@@ -85,6 +84,7 @@ fn main() {
         Trial::test("every_link_leads_somewhere", every_link_leads_somewhere),
         Trial::test("the_readme_shows_the_template", the_readme_shows_the_template),
         Trial::test("every_block_left_to_others_is_there", every_block_left_to_others_is_there),
+        Trial::test("every_file_is_named_before_its_block", every_file_is_named_before_its_block),
     ];
     for page in pages() {
         trials.push(Trial::test(page.clone(), move || session::run(&page, &read(&page), instead)));
@@ -134,6 +134,23 @@ fn every_block_left_to_others_is_there() -> Result<(), Failed> {
     let gone = |known: &&Elsewhere| !blocks(&read(known.page)).iter().any(|block| instead(known.page, block).is_some());
     let gone: Vec<_> = ELSEWHERE.iter().filter(gone).map(|known| format!("{}: {}", known.page, known.first)).collect();
     none(&gone, "the list `ELSEWHERE` names blocks that are not there")
+}
+
+/// A reader does not see what stands behind the fence.
+fn every_file_is_named_before_its_block() -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        let text = read(&page);
+        let lines: Vec<&str> = text.lines().collect();
+        for block in blocks(&text) {
+            let Some(path) = &block.path else { continue };
+            let before = lines[block.line.saturating_sub(4)..block.line - 1].join(" ");
+            if !before.contains(&format!("`{path}`")) {
+                wrong.push(format!("{page}:{}: the reader is not told that this is `{path}`", block.line));
+            }
+        }
+    }
+    none(&wrong, "files without a name")
 }
 
 fn every_page_is_in_the_summary() -> Result<(), Failed> {

@@ -111,9 +111,7 @@ impl World {
                 _ if instead(page, block).is_some() => script += instead(page, block).unwrap_or_default(),
                 (_, Some(path)) => write!(script, "mkdir -p \"$(dirname {path})\"; cp {file} {path}")?,
                 ("sh", None) => script += &text,
-                ("python", None) if self.can(page, block, &imports(&text)) => {
-                    write!(script, "{} {file}", self.python)?
-                }
+                ("python", None) if self.can(page, block, &imports(&text)) => write!(script, "{} {file}", self.python)?,
                 ("sql", None) if self.can(page, block, &["duckdb".to_owned()]) => {
                     write!(script, "{} {} {file}", self.python, duck.display())?
                 }
@@ -149,7 +147,9 @@ impl World {
         let root = self.root.path();
         let mut command = Command::new(program);
         let of_the_user = |name: &str| {
-            ["EMHOST_", "HF_", "XDG_", "CARGO_", "OPENAI_", "RUST_LOG", "PYTHON"].iter().any(|own| name.starts_with(own))
+            ["EMHOST_", "HF_", "XDG_", "CARGO_", "OPENAI_", "RUST_LOG", "PYTHON"]
+                .iter()
+                .any(|own| name.starts_with(own))
                 || name == "VIRTUAL_ENV"
         };
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_the_user)) {
@@ -196,9 +196,11 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 fn imports(text: &str) -> Vec<String> {
     let import = |line: &str| {
         let names = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))?;
-        let names = names.split(" import ").next()?.split(',').map(|name| {
-            name.trim().split([' ', '.']).next().unwrap_or_default().to_owned()
-        });
+        let names = names
+            .split(" import ")
+            .next()?
+            .split(',')
+            .map(|name| name.trim().split([' ', '.']).next().unwrap_or_default().to_owned());
         Some(names.collect::<Vec<_>>())
     };
     text.lines().filter_map(import).flatten().collect()
