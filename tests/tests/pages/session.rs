@@ -79,7 +79,7 @@ impl World {
              CARGO_NET_OFFLINE=true CARGO_TARGET_DIR={1} exec {2} \"$@\"\n",
             workspace().display(),
             target().display(),
-            std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()),
+            std::env::var("CARGO").unwrap_or_else(|_| env!("CARGO").to_owned()),
         );
         let wrapper = root.path().join("bin/cargo");
         fs::write(&wrapper, cargo)?;
