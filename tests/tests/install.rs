@@ -2,7 +2,7 @@
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -179,6 +179,23 @@ fn a_file_that_lost_its_mode_is_installed_again() {
     fs::set_permissions(prefix.mine("fixture_raw"), fs::Permissions::from_mode(0o666)).unwrap();
     prefix.plugin(&[p("install"), &source], 0);
     assert_eq!(mode(&prefix.mine("fixture_raw")), 0o644);
+}
+
+#[test]
+fn root_installs_what_the_caller_of_sudo_built_and_nobody_elses() {
+    let prefix = Prefix::new();
+    let built = prefix.path("work").join(library("fixture_raw"));
+    fs::copy(fixtures().path("older"), &built).unwrap();
+    if chown(&built, Some(12345), None).is_err() {
+        return eprintln!("skipped: only root can give a file away");
+    }
+    let install = |caller: &str, status| {
+        let mut command = prefix.command("022");
+        said(command.args(["plugin", "install"]).arg(&built).env("SUDO_UID", caller), status)
+    };
+    assert!(install("12346", 3).contains("belongs to user 12345"));
+    install("12345", 0);
+    prefix.plugin(&[p("info"), p("fixture_raw")], 0);
 }
 
 #[test]

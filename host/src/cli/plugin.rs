@@ -39,7 +39,7 @@ enum PluginCommand {
         after_long_help = "Examples:\n  emhost plugin install target/release/libmy_probe.so    a library, for you\n  \
         emhost plugin install my_probe                         a crate, which is built first\n  \
         emhost plugin install --force my_probe                 in place of an older build\n  \
-        sudo emhost plugin install --prefix /usr/local my_probe    for everybody on this machine"
+        sudo emhost plugin install --prefix /usr/local target/release/libmy_probe.so    for everybody"
     )]
     Install {
         /// Libraries, or folders of plugins' crates, in which `cargo build --release` is run.

@@ -92,15 +92,20 @@ impl Checked {
 ///
 /// The first reason to refuse it.
 pub fn check(path: &Path) -> Result<Checked, PluginError> {
+    check_of(path, None)
+}
+
+/// Like [`check`], but the file may also belong to the user `also`.
+pub(super) fn check_of(path: &Path, also: Option<u32>) -> Result<Checked, PluginError> {
     let refused = |refusal| PluginError::Refused { path: path.to_owned(), refusal };
-    let bytes = read(path).map_err(refused)?;
+    let bytes = read(path, also).map_err(refused)?;
     let (krate, tag) = inspect(&bytes, plugin_name(path)).map_err(refused)?;
     let digest = blake3::hash(&bytes).to_hex().to_string();
     Ok(Checked { path: path.to_owned(), krate, tag, digest, bytes })
 }
 
 /// A file's bytes, where nobody else can change or replace it.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+pub(super) fn read(path: &Path, also: Option<u32>) -> Result<Vec<u8>, Refusal> {
     let unreadable = |error: std::io::Error| Refusal::Unreadable(error.to_string());
     let path = path.canonicalize().map_err(unreadable)?;
     // Opening a pipe would wait for its other end.
@@ -115,21 +120,21 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     if metadata.len() > MAX_BYTES {
         return Err(Refusal::TooLarge);
     }
-    check_access(&path, &metadata)?;
+    check_access(&path, &metadata, also)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 
 #[cfg(unix)]
-fn check_access(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
+fn check_access(path: &Path, metadata: &Metadata, also: Option<u32>) -> Result<(), Refusal> {
     use std::os::unix::fs::MetadataExt;
     const WORLD_WRITABLE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
 
     let me = rustix::process::geteuid().as_raw();
     let owner_of_emhost = std::env::current_exe().and_then(|binary| binary.metadata()).map(|binary| binary.uid());
-    if ![0, me, owner_of_emhost.unwrap_or(0)].contains(&metadata.uid()) {
+    if ![0, me, owner_of_emhost.unwrap_or(0), also.unwrap_or(0)].contains(&metadata.uid()) {
         return Err(Refusal::Owner(metadata.uid()));
     }
     if metadata.mode() & WORLD_WRITABLE != 0 {
@@ -145,7 +150,7 @@ fn check_access(path: &Path, metadata: &Metadata) -> Result<(), Refusal> {
 }
 
 #[cfg(not(unix))]
-fn check_access(_: &Path, _: &Metadata) -> Result<(), Refusal> {
+fn check_access(_: &Path, _: &Metadata, _: Option<u32>) -> Result<(), Refusal> {
     Ok(())
 }
 
