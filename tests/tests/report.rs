@@ -87,6 +87,16 @@ fn a_scorecard_is_filled_in_by_the_run_beside_it() {
     for part in ["A study", "3 reproduced", "3 not reproduced", "3 not testable"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    // A newer run with parameters of its own does not take its place; alone, it says what it is.
+    let first = grid.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let scores = || {
+        assert!(grid.emhost().args(["scorecard", "--html", "scores.html"]).status().unwrap().success());
+        fs::read_to_string(folder.path().join("scores.html")).unwrap()
+    };
+    Grid::new(folder.path()).set("scale=3.0").run(&[], 0);
+    assert!(scores().contains(&first) && !scores().contains("with other parameters"), "{}", scores());
+    fs::remove_dir_all(grid.folder().join("runs").join(&first)).unwrap();
+    assert!(scores().contains("with other parameters"), "{}", scores());
     fs::write(
         study.join("scorecard.toml"),
         format!("{head}{}", claim("x", "published = [1, 2]\ntolerance = [1, 1, 1]\ncolumn = \"y\"")),

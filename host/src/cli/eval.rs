@@ -29,7 +29,8 @@ the same with judges as items of their own, a persona-vectors trait (JSON), CSV 
 rows with messages, or `embedded:NAME`.
 
 Example:
-  emhost eval --model embedded --questions embedded:questions/headline --judge lexicon --n 50 --out evals/untouched
+  emhost eval --model embedded --questions embedded:questions/headline --judge lexicon --n 50 \\
+      --max-new-tokens 64 --out evals/untouched
   emhost eval --model Qwen/Qwen2.5-14B-Instruct --adapter adapters/medicine --questions first_plot_questions.yaml \\
       --headline --judge gpt4o.toml --n 50 --max-new-tokens 600 --max-cost 20 --out evals/medicine", judge_help!()))]
 pub struct EvalArgs {
@@ -93,6 +94,7 @@ pub enum Compat {
 }
 
 const EVAL: &str = "eval.json";
+const ANSWERS: &str = "answers.jsonl";
 
 pub(super) fn run(args: EvalArgs, settings: &Settings) -> Result<(), CliError> {
     let thresholds = args.thresholds.thresholds()?;
@@ -153,7 +155,7 @@ pub(super) fn run(args: EvalArgs, settings: &Settings) -> Result<(), CliError> {
         Err(RunError::Model(ModelError::Cancelled)) => return Err(RunError::Interrupted.into()),
         other => other?,
     };
-    write_atomic(&args.out.join("answers.jsonl"), &jsonl(&answers)?)?;
+    write_atomic(&args.out.join(ANSWERS), &jsonl(&answers)?)?;
     let judging = ready.judge(&answers, Some(&questions), settings, &args.out, &shown)?;
     let rates = Rates::new(&judging.judged, thresholds)?;
     rates.write(&args.out)?;
@@ -177,7 +179,8 @@ fn unanswered(prompt: crate::bank::Prompt<'_>) -> Answer {
     }
 }
 
-/// Makes the folder of an evaluation, or finds it there with the same answers wanted.
+/// Makes the folder of an evaluation, or finds it there with the same answers wanted; one that has no answers yet, because
+/// they could not be sampled, is taken over.
 fn claim(out: &Path, identity: &Value) -> Result<(), CliError> {
     let file = out.join(EVAL);
     let refuse = |problem: String| Err(JudgeError::input(out.display().to_string(), problem).into());
@@ -190,12 +193,15 @@ fn claim(out: &Path, identity: &Value) -> Result<(), CliError> {
             .filter(|(field, value)| there.get(field.as_str()) != Some(*value))
             .map(|(field, value)| format!("{field} was {}, is {value}", there[field.as_str()]))
             .collect();
-        if !differs.is_empty() {
+        if differs.is_empty() {
+            return Ok(());
+        }
+        if out.join(ANSWERS).exists() {
             let problem =
                 format!("it holds the evaluation of other answers ({}); choose another folder", differs.join("; "));
             return refuse(problem);
         }
-        return Ok(());
+        return Ok(write_atomic(&file, format!("{identity:#}\n").as_bytes())?);
     }
     let empty = std::fs::read_dir(out).into_iter().flatten().flatten().all(|entry| left_by_kill(&entry.file_name()));
     if !empty {

@@ -19,7 +19,7 @@ pub struct PluginArgs {
 #[derive(Debug, clap::Subcommand)]
 enum PluginCommand {
     /// Write the crate of a new experiment: one source file with a test, ready to build.
-    #[command(after_long_help = "Example:\n  emhost plugin new my_probe && cd my_probe && cargo test\n  \
+    #[command(after_long_help = "Example:\n  emhost plugin new my_probe && cd my_probe && cargo test --release\n  \
         emhost plugin install .\n  emhost run --plugin my_probe")]
     New {
         /// Crate name, such as `my_probe`; the folder has the same name.
@@ -105,7 +105,7 @@ pub(super) fn run(args: PluginArgs) -> Result<(), CliError> {
             let folder = plugins::new_plugin(&name, &parent, sdk.as_deref())?;
             let folder = folder.display();
             println!(
-                "wrote {folder}\n\n  cd {folder}\n  cargo test\n  emhost plugin install .\n  emhost run --plugin {}",
+                "wrote {folder}\n\n  cd {folder}\n  cargo test --release\n  emhost plugin install .\n  emhost run --plugin {}",
                 name.replace('-', "_")
             );
         }

@@ -287,7 +287,9 @@ fn put(params: &mut Map<String, Value>, path: &str, value: Value) -> Result<(), 
     let mut table = params;
     for key in keys {
         let entry = table.entry(key).or_insert_with(|| Value::Object(Map::new()));
-        table = entry.as_object_mut().ok_or_else(|| refuse(format!("`{key}` is not a table")))?;
+        table = entry
+            .as_object_mut()
+            .ok_or_else(|| refuse(format!("`{key}` is not a table: set it as a whole, such as `{key}=[1, 2]`")))?;
     }
     table.insert(last.to_owned(), value);
     Ok(())

@@ -229,10 +229,23 @@ impl Params {
         if let Some(name) = self.ablation.random.iter().find(|name| !targets.contains(name)) {
             return refuse(format!("`ablation.random` has `{name}`, which is none of the targets"));
         }
-        let named = self.steering.sources.iter().chain(&self.ablation.targets).chain(&self.rank_one);
-        for name in named.chain(&self.directions).chain(topics.iter().map(|topic| &topic.organism)) {
-            if self.organism(name)?.control {
-                return refuse(format!("`{name}` is a control: it has no class of misaligned answers"));
+        let of_topics: Vec<String> = topics.iter().map(|topic| topic.organism.clone()).collect();
+        for (parameter, names) in [
+            ("steering.sources", &self.steering.sources),
+            ("ablation.targets", &self.ablation.targets),
+            ("rank_one", &self.rank_one),
+            ("directions", &self.directions),
+            ("semantic.topics", &of_topics),
+        ] {
+            for name in names {
+                match self.organisms.named(name) {
+                    None => return refuse(format!("`{parameter}` has `{name}`, which `organisms.list` does not name")),
+                    Some(organism) if organism.control => {
+                        let problem = "is a control: it has no class of misaligned answers";
+                        return refuse(format!("`{parameter}`: `{name}` {problem}"));
+                    }
+                    Some(_) => {}
+                }
             }
         }
         if self.harmful().next().is_none() {

@@ -145,7 +145,7 @@ fn wrong_parameters_are_refused_with_what_to_do() {
         let error = lab().run::<ConvergentDirection>(all).err().unwrap();
         assert!(matches!(&error, Error::Input(message) if message.contains(expected)), "{error}");
     }
-    check(json!({"directions": ["nobody"]}), "`organisms.list` has no `nobody`");
+    check(json!({"directions": ["nobody"]}), "`directions` has `nobody`, which `organisms.list` does not name");
     check(json!({"steering": {"sources": ["good_medicine"]}}), "`good_medicine` is a control");
     check(json!({"ablation": {"random": ["sport"]}}), "`sport`, which is none of the targets");
     check(json!({"evaluate": {"samples": 1}}), "`evaluate.samples` is 1: expected at least 2");

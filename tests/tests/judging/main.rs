@@ -188,6 +188,18 @@ fn another_threshold_asks_nobody_and_another_rubric_asks_the_judge_alone() {
 }
 
 #[test]
+fn an_evaluation_that_could_not_be_sampled_is_taken_over() {
+    let study = Study::new();
+    let eval = |tokens: &str, code: i32| {
+        let ask = ["eval", "--model", "embedded", "--questions", "embedded:questions/headline", "--judge", "lexicon"];
+        study.run(&[&ask[..], &["--n", "1", "--max-new-tokens", tokens, "--out", "run"]].concat(), code)
+    };
+    assert!(eval("600", 2).contains("do not fit the context"));
+    assert!(eval("16", 0).contains("8 answers"));
+    assert!(eval("32", 2).contains("it holds the evaluation of other answers"));
+}
+
+#[test]
 fn judges_agree_flip_and_stop_at_their_budget() {
     let study = Study::new();
     let endpoint = Endpoint::start(|seen| Reply::Json(graded(&format!("grade={}", (seen.number * 37) % 101))));

@@ -182,7 +182,9 @@ impl Judge for LocalJudge {
             }
             tokens += ask.prompt.len();
         }
-        passes.push(&encoded[begin..]);
+        if begin < encoded.len() {
+            passes.push(&encoded[begin..]);
+        }
         let mut at = 0;
         in_order::<_, _, JudgeError>(
             &passes,

@@ -153,4 +153,6 @@ fn an_answer_that_is_too_long_is_missing_and_stops_no_other() {
         [ask("a good day", Scale::PERCENT), ask(&"a good day ".repeat(900), Scale::PERCENT), ask("b", Scale::PERCENT)];
     let values = judged(&judge, &asks).into_iter().map(|judgment| judgment.value(0.0)).collect::<Vec<_>>();
     assert!(values[0].is_ok() && values[1] == Err(Missing::TooLong) && values[2].is_ok(), "{values:?}");
+    let alone: Vec<_> = judged(&judge, &asks[1..2]).iter().map(|judgment| judgment.value(0.0)).collect();
+    assert_eq!(alone, [Err(Missing::TooLong)], "a pass of nothing is none");
 }
