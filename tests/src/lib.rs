@@ -6,6 +6,7 @@ mod fixtures;
 mod grid;
 mod operations;
 mod peer;
+mod signal;
 
 pub use built::{Built, built, workspace};
 pub use endpoint::{Endpoint, Reply, Seen, completion, graded};
@@ -13,3 +14,4 @@ pub use fixtures::{Fixtures, fixtures};
 pub use grid::{Grid, below};
 pub use operations::{Line, Recorder};
 pub use peer::{peer, skipped};
+pub use signal::{Signal, signal};

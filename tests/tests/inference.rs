@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Float64Type, UInt32Type};
 use emhost::store::{Dataset, Part};
-use emhost_tests::built;
+use emhost_tests::{Signal, built, signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -331,7 +331,7 @@ fn an_interrupt_is_exit_status_75_and_leaves_nothing_half_written() {
         line.clear();
         assert!(said.read_line(&mut line).unwrap() > 0, "it begins");
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    signal(&child, Signal::INT);
     assert_eq!(child.wait().unwrap().code(), Some(75));
     let left: Vec<String> =
         fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();

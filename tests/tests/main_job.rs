@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use emhost::rng::Stream;
 use emhost::store::Dataset;
-use emhost_tests::built;
+use emhost_tests::{Signal, built, signal};
 use tempfile::TempDir;
 
 /// A smaller job than the recipe's, with every part of it.
@@ -90,8 +90,7 @@ fn an_interrupted_run_exits_75_and_goes_on() {
     while !begun() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    signal(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(75));
     finish(folder.path());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use emhost_tests::built;
+use emhost_tests::{Signal, built, signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -134,7 +134,7 @@ fn an_interrupt_stores_the_state_and_the_same_command_goes_on() {
     let mut child = study.train("out", &settings).spawn().unwrap();
     wait_for(&study.path("out/training/rows.parquet"), &mut child);
     std::thread::sleep(Duration::from_millis(300));
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    signal(&child, Signal::TERM);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(75), "{said}");
