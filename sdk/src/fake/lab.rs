@@ -124,19 +124,6 @@ impl FakeLab {
     }
 }
 
-/// The one row of a table whose text columns have these values.
-fn only(table: &Table, name: &str, row: &[(&str, &str)]) -> Result<usize> {
-    let mut rows: Vec<usize> = (0..table.rows()).collect();
-    for (column, wanted) in row {
-        let values = table.text(column)?;
-        rows.retain(|at| values[*at] == *wanted);
-    }
-    match rows.as_slice() {
-        [at] => Ok(*at),
-        _ => Err(Error::Plugin(format!("{} rows of table `{name}` have {row:?}: expected one", rows.len()))),
-    }
-}
-
 /// What a run in a [`FakeLab`] left.
 pub struct FakeRun {
     cells: Vec<Cell>,
@@ -208,5 +195,18 @@ impl FakeRun {
             let by = cell.map_or_else(|| "summarize".to_owned(), |cell| format!("cell `{cell}`"));
             Error::Plugin(format!("{by} emitted no table `{name}`"))
         })
+    }
+}
+
+/// The one row of a table whose text columns have these values.
+fn only(table: &Table, name: &str, row: &[(&str, &str)]) -> Result<usize> {
+    let mut rows: Vec<usize> = (0..table.rows()).collect();
+    for (column, wanted) in row {
+        let values = table.text(column)?;
+        rows.retain(|at| values[*at] == *wanted);
+    }
+    match rows.as_slice() {
+        [at] => Ok(*at),
+        _ => Err(Error::Plugin(format!("{} rows of table `{name}` have {row:?}: expected one", rows.len()))),
     }
 }

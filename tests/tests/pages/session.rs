@@ -18,7 +18,7 @@ const OPENAI: &str = "https://api.openai.com/v1";
 const MODEL: &str = "models--Qwen--Qwen2.5-0.5B-Instruct";
 const COMMIT: &str = "7ae557604adf67be50417f59c2c2f167def9a775";
 
-/// Packages that `sql` needs.
+/// The program that runs a block of `sql`.
 const SQL: &str = "import sys\nimport duckdb\n\nprint(duckdb.sql(open(sys.argv[1]).read()))\n";
 
 /// Runs a page's blocks; `instead` gives what runs in place of those that cannot.

@@ -10,10 +10,10 @@ mod intervene;
 mod mask;
 mod method;
 mod operations;
-mod ops;
 mod passes;
 mod plugin;
 mod report;
+mod requests;
 mod rows;
 mod train;
 
@@ -26,12 +26,14 @@ pub use intervene::{EditOp, Firing, Intervention, InterventionFile, Tokens};
 pub use mask::{EmptyRows, Mask, OverLong, Preset};
 pub use method::{Bias, Lora, Method, SteeringVector};
 pub use operations::{Operation, Stream, op, operations};
-pub use ops::{DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen};
 pub use passes::{
     CompletionRow, ContinuationRow, Forward, Pooling, Positions, Sample, SampleReply, Score, ScoreReply, View,
 };
 pub use plugin::{Cell, Manifest, Passes, Work};
 pub use report::{AnswersNote, Headline, Report, TableNote};
+pub use requests::{
+    DatasetOpen, DatasetReply, DatasetWrite, Judge, ModelInfo, Organism, Reply, RowsRead, Split, TableOpen,
+};
 pub use rows::{Message, Row, Rows};
 pub use train::{
     Average, Cyclic, CyclicMode, Decay, EarlyStop, HeldOut, Kl, Moments, Recipe, Schedule, Train, TrainReply,
